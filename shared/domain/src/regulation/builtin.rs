@@ -13,7 +13,14 @@ const KEYWORDS: &[&[&str]] = &[
     &["人工", "真人", "客服", "投诉", "无法解决", "转人工", "接人工"],
     // English: who is asked for ...
     &["human agent", "human agents", "live agent", "live agents", "real agent", "live person", "real person"],
-    &["real people", "real human", "actual human", "actual person", "human support", "human assistance"],
+    &[
+        "talk to real people",
+        "real human",
+        "actual human",
+        "actual person",
+        "human support",
+        "human assistance",
+    ],
     &["human representative", "human operator", "live support", "customer service representative"],
     &["customer service representatives", "customer service rep", "customer service agent"],
     &["customer support agent", "customer support representative", "support agent"],
@@ -25,7 +32,12 @@ const KEYWORDS: &[&[&str]] = &[
     &["speak to a representative", "speak to a manager", "speak with a human", "speak with a person"],
     &["speak with someone", "speak with an agent", "speak with a representative", "chat with a human"],
     &["chat with a person", "chat with an agent", "connect me to an agent", "connect me to a human"],
-    &["connect me with an agent", "connect me with a human", "transfer me to an agent", "transfer me to a human"],
+    &[
+        "connect me with an agent",
+        "connect me with a human",
+        "transfer me to an agent",
+        "transfer me to a human",
+    ],
     // ... and anger
     &["complaint", "complaints", "want to complain", "like to complain"],
     // German
@@ -41,20 +53,41 @@ const KEYWORDS: &[&[&str]] = &[
     &["personne reelle", "conseiller clientèle", "conseiller clientele", "parler à une personne"],
     &["parler a une personne", "parler à quelqu'un", "parler a quelqu'un", "parler avec quelqu'un"],
     &["parler à un conseiller", "parler a un conseiller", "parler avec un conseiller", "parler à un agent"],
-    &["parler a un agent", "parler avec un agent", "réclamation", "réclamations", "reclamation", "reclamations"],
+    &[
+        "parler a un agent",
+        "parler avec un agent",
+        "réclamation",
+        "réclamations",
+        "reclamation",
+        "reclamations",
+    ],
     &["porter plainte", "déposer plainte", "deposer plainte", "me plaindre"],
     // Spanish
     &["agente humano", "asesor humano", "operador humano", "un humano", "ser humano", "persona real"],
     &["persona de verdad", "hablar con una persona", "hablar con alguien", "hablar con un agente"],
     &["hablar con un asesor", "hablar con un representante", "representante de atención al cliente"],
-    &["representante de atencion al cliente", "agente de atención al cliente", "agente de atencion al cliente"],
+    &[
+        "representante de atencion al cliente",
+        "agente de atención al cliente",
+        "agente de atencion al cliente",
+    ],
     &["reclamación", "reclamacion", "reclamaciones", "queja", "quejas", "quejarme"],
 ];
 
 const EXCEPTIONS: &[&[&str]] = &[
     // Chinese: 人工 as "artificial" or "labour" ...
-    &["人工智能", "转人工智能", "接人工智能", "人工费", "人工成本", "人工合成", "人工草坪", "人工皮革", "人工降雨"],
-    &["人工呼吸", "人工湖", "人工翻译"],
+    &[
+        "人工智能",
+        "转人工智能",
+        "接人工智能",
+        "人工费",
+        "人工成本",
+        "人工合成",
+        "人工草坪",
+        "人工皮革",
+        "人工降雨",
+    ],
+    &["人工呼吸", "人工湖"],
     // ... and where 人 ends one word and 工 begins the next
     &["人工作", "人工资", "人工具", "人工厂", "人工程", "人工艺", "人工龄"],
     &["真人秀", "真人版", "真人大小", "投诉率", "零投诉"],
@@ -73,8 +106,14 @@ const EXCEPTIONS: &[&[&str]] = &[
     &["aucune réclamation", "aucune reclamation", "pas de réclamation", "pas de reclamation"],
     &["désolé d'apprendre", "désolée d'apprendre"],
     // Spanish
-    &["sin queja", "sin quejas", "ninguna queja", "no tengo quejas", "ninguna reclamación", "ninguna reclamacion"],
-    &["lo siento mucho por las molestias"],
+    &[
+        "sin queja",
+        "sin quejas",
+        "ninguna queja",
+        "no tengo quejas",
+        "ninguna reclamación",
+        "ninguna reclamacion",
+    ],
     // Chinese answers that feel with the customer and then help
     &["抱歉听到", "很抱歉听到"],
 ];
@@ -83,7 +122,15 @@ const FAILURE_PHRASES: &[&[&str]] = &[
     // Chinese
     &["抱歉", "很抱歉", "无法", "不清楚", "不太清楚", "无法回答", "不能确定"],
     // English
-    &["i'm sorry", "i am sorry", "i apologize", "i apologise", "i don't know", "i do not know", "i'm not sure"],
+    &[
+        "i'm sorry",
+        "i am sorry",
+        "i apologize",
+        "i apologise",
+        "i don't know",
+        "i do not know",
+        "i'm not sure",
+    ],
     &["i am not sure", "cannot help", "can't help", "can not help", "unable to help", "cannot answer"],
     &["can't answer", "unable to answer", "cannot assist", "can't assist", "unable to assist"],
     &["don't have information", "do not have information", "don't have any information"],
@@ -92,15 +139,46 @@ const FAILURE_PHRASES: &[&[&str]] = &[
     // German
     &["tut mir leid", "leider kann ich", "kann ich leider nicht", "ich weiß es nicht", "ich weiß nicht"],
     &["weiß ich nicht", "weiß ich leider nicht", "ich bin mir nicht sicher", "kann ich nicht beantworten"],
-    &["nicht weiterhelfen", "kann ihnen nicht helfen", "kann dir nicht helfen", "kann ihnen dabei nicht helfen"],
+    &[
+        "nicht weiterhelfen",
+        "kann ihnen nicht helfen",
+        "kann dir nicht helfen",
+        "kann ihnen dabei nicht helfen",
+    ],
     &["keine informationen"],
     // French
-    &["désolé", "désolée", "je ne sais pas", "je ne suis pas sûr", "je ne suis pas sûre", "je ne peux pas vous aider"],
-    &["je ne peux pas répondre", "je ne suis pas en mesure", "je n'ai pas d'information", "je n'ai pas d'informations"],
+    &[
+        "désolé",
+        "désolée",
+        "je ne sais pas",
+        "je ne suis pas sûr",
+        "je ne suis pas sûre",
+        "je ne peux pas vous aider",
+    ],
+    &[
+        "je ne peux pas répondre",
+        "je ne suis pas en mesure",
+        "je n'ai pas d'information",
+        "je n'ai pas d'informations",
+    ],
     &["je n'ai pas assez d'informations", "je n'ai pas cette information"],
     // Spanish
-    &["lo siento", "lamentablemente no", "no lo sé", "no sé", "no estoy seguro", "no estoy segura", "no puedo ayudar"],
-    &["no puedo ayudarte", "no puedo ayudarle", "no puedo responder", "no tengo información", "no tengo esa información"],
+    &[
+        "lo siento",
+        "lamentablemente no",
+        "no lo sé",
+        "no sé",
+        "no estoy seguro",
+        "no estoy segura",
+        "no puedo ayudar",
+    ],
+    &[
+        "no puedo ayudarte",
+        "no puedo ayudarle",
+        "no puedo responder",
+        "no tengo información",
+        "no tengo esa información",
+    ],
     &["no dispongo de información"],
 ];
 

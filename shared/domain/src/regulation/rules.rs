@@ -83,9 +83,9 @@ impl Rules {
     /// The first thing that is wrong, with the list and the index where it is in a list; see [`RulesError`].
     pub fn compile(source: RulesSource) -> Result<Self, RulesError> {
         let version = RulesVersion::parse(&source.version)?;
-        let keywords = compile_list(ListName::Keywords, &source.keywords)?;
-        let exceptions = compile_list(ListName::Exceptions, &source.exceptions)?;
-        let failure_phrases = compile_list(ListName::FailurePhrases, &source.failure_phrases)?;
+        let keywords = compile_list(ListName::Keywords, source.keywords)?;
+        let exceptions = compile_list(ListName::Exceptions, source.exceptions)?;
+        let failure_phrases = compile_list(ListName::FailurePhrases, source.failure_phrases)?;
         check_exceptions(&exceptions, ListName::Keywords, &keywords)?;
         check_exceptions(&exceptions, ListName::FailurePhrases, &failure_phrases)?;
         if source.failure_threshold == 0 {
@@ -102,13 +102,13 @@ impl Rules {
     }
 }
 
-fn compile_list(list: ListName, source: &[String]) -> Result<Vec<Phrase>, RulesError> {
+fn compile_list(list: ListName, source: Vec<String>) -> Result<Vec<Phrase>, RulesError> {
     if source.len() > PHRASES_MAX {
         return Err(RulesError::TooMany { list, count: source.len() });
     }
     let mut phrases: Vec<Phrase> = Vec::with_capacity(source.len());
     let mut seen = HashMap::new();
-    for (index, written) in source.iter().enumerate() {
+    for (index, written) in source.into_iter().enumerate() {
         let wrong = |fault| RulesError::Phrase { list, index, fault };
         if written.chars().count() > PHRASE_CHARS_MAX {
             return Err(wrong(PhraseFault::TooLong));
