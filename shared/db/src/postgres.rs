@@ -108,7 +108,7 @@ impl Postgres {
     pub(crate) async fn migrate(&self, migrator: &Migrator) -> Result<(), DbError> {
         let connect = tokio::time::timeout(self.migration_timeout, self.admin.connect()).await;
         let mut connection = connect.map_err(|_| DbError::unavailable(Outage::Connection))??;
-        let outcome = migrator.run(&mut connection).await;
+        let outcome = migrator.run_direct(None, &mut connection, false).await;
         // Also lets go of the advisory lock, which a failed step leaves behind.
         drop(connection.close().await);
         outcome.map_err(DbError::from)

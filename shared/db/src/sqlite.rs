@@ -119,7 +119,7 @@ impl Sqlite {
     pub(crate) async fn migrate(&self, migrator: &Migrator) -> Result<(), DbError> {
         let _lock = lock(&self.lock_path, self.migration_timeout).await?;
         let mut connection = self.options.connect().await?;
-        let outcome = migrator.run(&mut connection).await;
+        let outcome = migrator.run_direct(None, &mut connection, false).await;
         connection.close().await?;
         outcome.map_err(DbError::from)
     }
