@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use switchboard_domain::{Access, Clock, ErrorKind, Failure, Rng, ServiceName};
+use switchboard_domain::{Access, Clock, ErrorKind, Failure, Principal, Rng, ServiceName};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{body::Body, service::Routes};
@@ -53,6 +53,9 @@ impl ServerStack {
             ));
         }
         if !access.roles.contains(&context.principal.role()) {
+            if context.principal == Principal::Anonymous {
+                return Err(Failure::new(ErrorKind::Unauthenticated, "TOKEN_REQUIRED", "a token is required"));
+            }
             return Err(Failure::new(ErrorKind::Forbidden, "ROLE_NOT_ALLOWED", "your role may not do this"));
         }
         Ok(())

@@ -1,0 +1,167 @@
+//! Who listens to which session. A hint that something was committed, and the last entries so that most listeners need
+//! not ask the database; the log is the truth, and a hint that is lost or comes out of order only costs a read.
+
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+use switchboard_domain::{Entry, Seq, SessionName};
+use tokio::sync::{Notify, watch};
+
+/// Who listens to which session.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    tails: Mutex<HashMap<SessionName, Arc<Tail>>>,
+    keep: usize,
+    outbox: Notify,
+}
+
+/// The newest entries of a session that somebody listens to.
+#[derive(Debug)]
+struct Tail {
+    head: watch::Sender<Seq>,
+    recent: Mutex<VecDeque<Arc<Entry>>>,
+}
+
+/// One listener's place in the hub. Dropping the last one of a session frees its tail.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    hub: Arc<Hub>,
+    name: SessionName,
+    tail: Arc<Tail>,
+    head: watch::Receiver<Seq>,
+}
+
+impl Hub {
+    /// A hub that keeps up to `keep` entries for each session that is listened to.
+    pub(crate) fn new(keep: usize) -> Arc<Self> {
+        Arc::new(Self { tails: Mutex::default(), keep, outbox: Notify::new() })
+    }
+
+    /// Registers a listener. From here on nothing that is committed can be missed.
+    pub(crate) fn listen(self: &Arc<Self>, name: &SessionName) -> Listener {
+        let mut tails = self.tails.lock();
+        let tail = Arc::clone(tails.entry(name.clone()).or_insert_with(|| {
+            Arc::new(Tail { head: watch::channel(Seq::ZERO).0, recent: Mutex::default() })
+        }));
+        let head = tail.head.subscribe();
+        metrics::gauge!("switchboard_session_listeners").increment(1.0);
+        Listener { hub: Arc::clone(self), name: name.clone(), tail, head }
+    }
+
+    /// Tells of entries of one commit, after it.
+    pub(crate) fn publish(&self, name: &SessionName, entries: &[Entry]) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+        let Some(tail) = self.tails.lock().get(name).cloned() else { return };
+        {
+            let mut recent = tail.recent.lock();
+            // Two commits may tell in the wrong order. A gap is never bridged: listeners then read the database.
+            match recent.back().map(|entry| entry.seq) {
+                Some(back) if first.seq <= back => {}
+                Some(back) if first.seq == back.next() => {
+                    recent.extend(entries.iter().cloned().map(Arc::new));
+                }
+                Some(_) | None => {
+                    recent.clear();
+                    recent.extend(entries.iter().cloned().map(Arc::new));
+                }
+            }
+            while recent.len() > self.keep {
+                recent.pop_front();
+            }
+        }
+        tail.head.send_if_modified(|head| {
+            let newer = last.seq > *head;
+            *head = last.seq.max(*head);
+            newer
+        });
+    }
+
+    /// Tells that the outbox has something.
+    pub(crate) fn outbox_filled(&self) {
+        self.outbox.notify_waiters();
+    }
+
+    /// Completes when the outbox may have something new. Register before reading.
+    pub(crate) fn outbox(&self) -> tokio::sync::futures::Notified<'_> {
+        self.outbox.notified()
+    }
+}
+
+impl Listener {
+    /// Entries after `seq` from memory, if memory reaches back that far. `None`: ask the database.
+    pub(crate) fn after(&self, seq: Seq) -> Option<Vec<Arc<Entry>>> {
+        let recent = self.tail.recent.lock();
+        let front = recent.front()?.seq;
+        if front > seq.next() {
+            return None;
+        }
+        Some(recent.iter().filter(|entry| entry.seq > seq).cloned().collect())
+    }
+
+    /// Waits until something after `seq` is known to be committed.
+    pub(crate) async fn beyond(&mut self, seq: Seq) {
+        // The sender lives in the tail that this listener holds, so the channel cannot close.
+        let _ = self.head.wait_for(|head| *head > seq).await;
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        metrics::gauge!("switchboard_session_listeners").decrement(1.0);
+        let mut tails = self.hub.tails.lock();
+        // The map's reference and this one: nobody else listens.
+        if tails.get(&self.name).is_some_and(|tail| Arc::strong_count(tail) <= 2) {
+            tails.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use switchboard_domain::{EntryBody, Timestamp};
+
+    fn entries(name: &SessionName, seqs: std::ops::RangeInclusive<i64>) -> Vec<Entry> {
+        let entry = |seq| Entry {
+            session: name.clone(),
+            seq: Seq::new(seq),
+            at: Timestamp::default(),
+            body: EntryBody::Conversation(seq.to_string()),
+        };
+        seqs.map(entry).collect()
+    }
+
+    fn seqs(found: Option<Vec<Arc<Entry>>>) -> Option<Vec<i64>> {
+        found.map(|entries| entries.iter().map(|entry| entry.seq.get()).collect())
+    }
+
+    #[tokio::test]
+    async fn commits_told_out_of_order_never_show_a_gap() {
+        let hub = Hub::new(8);
+        let name = SessionName::parse("s").unwrap();
+        let mut listener = hub.listen(&name);
+        hub.publish(&name, &entries(&name, 1..=2));
+        hub.publish(&name, &entries(&name, 5..=6));
+        hub.publish(&name, &entries(&name, 3..=4));
+        listener.beyond(Seq::new(5)).await;
+        assert_eq!(seqs(listener.after(Seq::new(2))), None, "3 and 4 are not in memory");
+        assert_eq!(seqs(listener.after(Seq::new(4))), Some(vec![5, 6]));
+        assert_eq!(seqs(listener.after(Seq::new(6))), Some(vec![]));
+    }
+
+    #[test]
+    fn the_tail_is_bounded_and_freed() {
+        let hub = Hub::new(3);
+        let name = SessionName::parse("s").unwrap();
+        let (one, two) = (hub.listen(&name), hub.listen(&name));
+        hub.publish(&name, &entries(&name, 1..=5));
+        assert_eq!(seqs(one.after(Seq::new(2))), Some(vec![3, 4, 5]));
+        assert_eq!(seqs(one.after(Seq::new(1))), None);
+        drop(one);
+        assert_eq!(hub.tails.lock().len(), 1);
+        drop(two);
+        assert_eq!(hub.tails.lock().len(), 0);
+    }
+}

@@ -1,0 +1,244 @@
+//! One unit of work on one session: read it under lock, add entries, write it back with its new head. Everything that
+//! the log ever gets goes through here, so there is one place that gives out sequence numbers.
+
+use super::rows::{SessionRow, insert_entry, insert_session, json, session_columns, update_session};
+use crate::{error::SessionError, store::Store};
+use switchboard_db::{Engine, Tx, sql};
+use switchboard_domain::{
+    ClientMessageId, Entry, EntryBody, EventId, Message, MessageId, Sender, Seq, Session, SessionName,
+    Timestamp, TurnId,
+    entry::TurnChange,
+    session::{Change, Effect, Step, Version},
+    turn::TurnState,
+};
+
+/// What was committed. Handlers answer with this and with nothing else, so nothing is acknowledged before.
+#[derive(Debug, Clone)]
+pub(crate) struct Committed {
+    pub(crate) session: Session,
+    pub(crate) entries: Vec<Entry>,
+    /// The outbox has something new.
+    pub(crate) effects: bool,
+}
+
+/// A session under lock inside a transaction.
+pub(crate) struct Unit<'t> {
+    pub(crate) tx: &'t mut Tx,
+    pub(crate) store: Store,
+    pub(crate) session: Session,
+    pub(crate) created: bool,
+    pub(crate) opened_key: Option<String>,
+    pub(crate) now: Timestamp,
+    pub(crate) entries: Vec<Entry>,
+    read: Version,
+    traceparent: String,
+    effects: Vec<(Effect, Seq)>,
+}
+
+const LOCK_POSTGRES: &str =
+    concat!("SELECT ", session_columns!(), " FROM session WHERE name = $1 FOR UPDATE");
+/// The writer's transaction holds the whole database already.
+const LOCK_SQLITE: &str = concat!("SELECT ", session_columns!(), " FROM session WHERE name = $1");
+
+impl<'t> Unit<'t> {
+    /// Reads a session that exists.
+    pub(crate) async fn open(
+        tx: &'t mut Tx,
+        store: Store,
+        name: &SessionName,
+        traceparent: String,
+    ) -> Result<Self, SessionError> {
+        let row = locked(tx, &store, name).await?.ok_or(SessionError::NotFound)?;
+        Self::from_row(tx, store, row, false, traceparent)
+    }
+
+    /// Reads a session, or makes it.
+    pub(crate) async fn open_or_create(
+        tx: &'t mut Tx,
+        store: Store,
+        name: &SessionName,
+        key: Option<&ClientMessageId>,
+        traceparent: String,
+    ) -> Result<Self, SessionError> {
+        if let Some(row) = locked(tx, &store, name).await? {
+            return Self::from_row(tx, store, row, false, traceparent);
+        }
+        let session = Session::new(name.clone(), store.clock.now());
+        let made = tx.execute(insert_session(&session, key.map(ClientMessageId::as_str))).await? == 1;
+        // Somebody else made it in between (Postgres): then it is there now.
+        let row = locked(tx, &store, name).await?.ok_or(SessionError::NotFound)?;
+        Self::from_row(tx, store, row, made, traceparent)
+    }
+
+    fn from_row(
+        tx: &'t mut Tx,
+        store: Store,
+        mut row: SessionRow,
+        created: bool,
+        traceparent: String,
+    ) -> Result<Self, SessionError> {
+        let opened_key = row.opened_key.take();
+        let session = row.into_session()?;
+        let now = store.clock.now();
+        Ok(Self {
+            tx,
+            store,
+            read: session.version,
+            session,
+            created,
+            opened_key,
+            now,
+            entries: Vec::new(),
+            traceparent,
+            effects: Vec::new(),
+        })
+    }
+
+    /// Adds an entry; gives its place.
+    pub(crate) fn write(&mut self, body: EntryBody) -> Seq {
+        let seq = self.session.head.next();
+        self.session.head = seq;
+        self.entries.push(Entry { session: self.session.name.clone(), seq, at: self.now, body });
+        seq
+    }
+
+    /// Takes over what the state machine decided: the session's next state and the entries that tell of it. `head` is
+    /// this unit's to move.
+    pub(crate) async fn take(&mut self, step: Step) -> Result<(), SessionError> {
+        let head = self.session.head;
+        self.session = Session { head, ..step.next };
+        for change in step.changes {
+            match change {
+                Change::Status(change) => {
+                    self.write(EntryBody::Status(change));
+                }
+                Change::Notice(notice) => {
+                    let text = notice.text(self.session.language());
+                    self.write_message(Sender::System, text, None);
+                }
+                Change::TurnEnds(turn, state) => self.end_turn(turn, state, self.session.head.next()).await?,
+            }
+        }
+        let at = self.session.head;
+        self.effects.extend(step.effects.into_iter().map(|effect| (effect, at)));
+        Ok(())
+    }
+
+    /// Adds a message without sources.
+    pub(crate) fn write_message(&mut self, sender: Sender, text: String, turn: Option<TurnId>) -> MessageId {
+        let id = MessageId::mint(&*self.store.clock, &*self.store.rng);
+        self.write(EntryBody::Message(Message {
+            id,
+            sender,
+            text,
+            agent: None,
+            client_message_id: None,
+            turn,
+            sources: Vec::new(),
+            interrupted: false,
+        }));
+        id
+    }
+
+    /// Records that a turn has ended. `from` is the first entry of its end.
+    pub(crate) async fn end_turn(
+        &mut self,
+        turn: TurnId,
+        state: TurnState,
+        from: Seq,
+    ) -> Result<(), SessionError> {
+        let to = self.write(EntryBody::Turn(TurnChange { turn, state, covers: Vec::new() }));
+        const END: &str = "UPDATE turn SET state = $2, finished_at = $3, ended_from = $4, ended_to = $5, \
+                           partial = '' WHERE id = $1 AND state = 'accepted'";
+        let end = sql(END)
+            .bind(turn.to_string())
+            .bind(state.as_str())
+            .bind(self.now.millis())
+            .bind(from.get())
+            .bind(to.get());
+        self.tx.execute(end).await?;
+        Ok(())
+    }
+
+    /// Begins a turn for everything that no turn has covered yet.
+    pub(crate) async fn begin_turn(
+        &mut self,
+        id: TurnId,
+        covers: Vec<MessageId>,
+    ) -> Result<(), SessionError> {
+        let (lease, fence) = (self.now.plus(self.store.settings.turn_lease), self.session.fence);
+        self.session.covered = self.session.head;
+        self.session.uncovered = 0;
+        self.session.turn = Some(id);
+        let stored = json(&covers);
+        let begun = self.write(EntryBody::Turn(TurnChange { turn: id, state: TurnState::Accepted, covers }));
+        const BEGIN: &str = "INSERT INTO turn (id, session, state, fence, attempt, covers, partial, lease_until, \
+                             started_at, begun_seq) VALUES ($1, $2, 'accepted', $3, 1, $4, '', $5, $6, $7)";
+        let begin = sql(BEGIN)
+            .bind(id.to_string())
+            .bind(self.session.name.as_str())
+            .bind(fence.get())
+            .bind(stored)
+            .bind(lease.millis())
+            .bind(self.now.millis())
+            .bind(begun.get());
+        self.tx.execute(begin).await?;
+        Ok(())
+    }
+
+    /// Notes the first answer to a repeatable command.
+    pub(crate) async fn remember(
+        &mut self,
+        method: &str,
+        key: &str,
+        fingerprint: &str,
+    ) -> Result<(), SessionError> {
+        const REMEMBER: &str = "INSERT INTO replay (session, method, key, fingerprint, from_seq, to_seq, at) \
+                                VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let from = self.entries.first().map_or(self.session.head.next(), |entry| entry.seq);
+        let remember = sql(REMEMBER)
+            .bind(self.session.name.as_str())
+            .bind(method)
+            .bind(key)
+            .bind(fingerprint)
+            .bind(from.get())
+            .bind(self.session.head.get())
+            .bind(self.now.millis());
+        self.tx.execute(remember).await?;
+        Ok(())
+    }
+
+    /// Writes everything. The transaction around it commits.
+    pub(crate) async fn save(mut self) -> Result<Committed, SessionError> {
+        self.session.version = self.read.next();
+        self.session.updated_at = self.now;
+        for entry in &self.entries {
+            self.tx.execute(insert_entry(entry)).await?;
+        }
+        const ADD: &str = "INSERT INTO outbox (event_id, session, seq, kind, at, traceparent, attempts, leased_until) \
+                           VALUES ($1, $2, $3, $4, $5, $6, 0, 0)";
+        for (effect, seq) in &self.effects {
+            let add = sql(ADD)
+                .bind(EventId::mint(&*self.store.clock, &*self.store.rng).to_string())
+                .bind(self.session.name.as_str())
+                .bind(seq.get())
+                .bind(effect.as_str())
+                .bind(self.now.millis())
+                .bind(self.traceparent.as_str());
+            self.tx.execute(add).await?;
+        }
+        if self.tx.execute(update_session(&self.session, self.read)).await? != 1 {
+            // The row was locked: only a broken invariant gets here.
+            return Err(SessionError::Corrupt { table: "session" });
+        }
+        Ok(Committed { session: self.session, entries: self.entries, effects: !self.effects.is_empty() })
+    }
+}
+
+async fn locked(tx: &mut Tx, store: &Store, name: &SessionName) -> Result<Option<SessionRow>, SessionError> {
+    let text = match store.db.engine() {
+        Engine::Postgres => LOCK_POSTGRES,
+        Engine::Sqlite => LOCK_SQLITE,
+    };
+    Ok(tx.fetch_optional(sql(text).bind(name.as_str())).await?)
+}
