@@ -16,6 +16,37 @@
 //! - A statement that fails ends its transaction ([`DbError::Aborted`] from there on). Ask with `ON CONFLICT`, do not
 //!   catch the violation.
 //!
+//! # Example
+//!
+//! ```no_run
+//! use switchboard_db::{Db, DbError, sql};
+//!
+//! #[derive(Debug, thiserror::Error)]
+//! enum StoreError {
+//!     #[error("no such session")]
+//!     Unknown,
+//!     #[error("the store failed")]
+//!     Db(#[from] DbError),
+//! }
+//!
+//! async fn append(db: &Db, session: String, body: String) -> Result<i64, StoreError> {
+//!     const NEXT: &str = "UPDATE session SET seq = seq + 1 WHERE id = $1 RETURNING seq";
+//!     const ADD: &str = "INSERT INTO entry (session, seq, body) VALUES ($1, $2, $3)";
+//!     db.transaction(move |tx| {
+//!         Box::pin(async move {
+//!             let next = tx.fetch_optional::<(i64,)>(sql(NEXT).bind(&session)).await?;
+//!             let (seq,) = next.ok_or(StoreError::Unknown)?;
+//!             tx.execute(sql(ADD).bind(session).bind(seq).bind(body)).await?;
+//!             Ok(seq)
+//!         })
+//!     })
+//!     .await
+//! }
+//! ```
+//!
+//! Inside of a transaction await its statements and nothing else: on SQLite everybody waits for it, and a second
+//! transaction or a slow peer in there ends it with [`Outage::TransactionTimeout`].
+//!
 //! # To add a statement
 //!
 //! Write it as a `const` beside the store method that runs it, bind in order, and read rows into a struct with

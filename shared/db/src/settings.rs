@@ -94,3 +94,44 @@ impl Settings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{DurabilityCheck, Settings};
+
+    const SECTION: &str = r#"
+        data_dir = "data"
+        max_connections = 8
+        acquire_timeout = "3s"
+        statement_timeout = "5s"
+        lock_timeout = "2s"
+        idle_in_transaction_timeout = "5s"
+        transaction_timeout = "8s"
+        migration_timeout = "2m"
+        write_queue = 4096
+        group_commit_max = 256
+        sqlite_cache_bytes = 67108864
+        sqlite_checkpoint_every = 1000
+        durability_check = "enforce"
+    "#;
+
+    #[test]
+    fn durations_carry_their_unit_and_no_url_means_a_file() {
+        let settings: Settings = toml::from_str(SECTION).unwrap();
+        assert_eq!(settings.migration_timeout, Duration::from_mins(2));
+        assert_eq!(settings.durability_check, DurabilityCheck::Enforce);
+        assert_eq!(settings.postgres_url(), None);
+        let empty: Settings = toml::from_str(&format!("url = \"\"\n{SECTION}")).unwrap();
+        assert_eq!(empty.postgres_url(), None);
+        let server: Settings = toml::from_str(&format!("url = \"postgres://h/d\"\n{SECTION}")).unwrap();
+        assert_eq!(server.postgres_url(), Some("postgres://h/d"));
+    }
+
+    #[test]
+    fn unknown_keys_and_bare_numbers_are_refused() {
+        assert!(toml::from_str::<Settings>(&format!("{SECTION}\nsynchronous = \"off\"")).is_err());
+        assert!(toml::from_str::<Settings>(&SECTION.replace("\"8s\"", "8")).is_err());
+    }
+}

@@ -195,9 +195,9 @@ mod tests {
 
     #[test]
     fn codes_decide_what_may_be_repeated() {
-        let outage = |error| match error {
-            DbError::Unavailable { outage, .. } => Some(outage),
-            _ => None,
+        let outage = |error| {
+            let DbError::Unavailable { outage, .. } = error else { return None };
+            Some(outage)
         };
         assert_eq!(outage(of_result_code(1034, said())), Some(Outage::Flush));
         assert_eq!(outage(of_result_code(1290, said())), Some(Outage::Flush));
