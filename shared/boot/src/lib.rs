@@ -5,6 +5,7 @@
 //! of the part that reads it. A key that stands in only one of both places is an error when the process starts.
 
 pub mod assemble;
+pub mod cli;
 pub mod config;
 pub mod internal;
 pub mod lifecycle;

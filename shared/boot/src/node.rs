@@ -2,7 +2,7 @@
 
 use crate::config::{Configured, optional};
 use serde::Deserialize;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 use switchboard_domain::ServiceName;
 use switchboard_mesh::{RemoteSettings, ServeSettings};
 
@@ -49,8 +49,6 @@ impl Configured for NodeConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Folder for SQLite files and keys.
-    pub data_dir: PathBuf,
     /// Longest time that open work is given to finish when the process is told to stop.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
@@ -96,8 +94,6 @@ pub struct Telemetry {
 pub struct Addresses<T> {
     agent_auth: T,
     chat_gateway: T,
-    #[serde(default)]
-    gateway: T,
     notifier: T,
     regulator: T,
     session: T,
@@ -109,7 +105,7 @@ impl Addresses<String> {
         let text = match service {
             ServiceName::AgentAuth => &self.agent_auth,
             ServiceName::ChatGateway => &self.chat_gateway,
-            ServiceName::Gateway => &self.gateway,
+            ServiceName::Gateway => return None, // nobody calls the edge, and it listens for browsers
             ServiceName::Notifier => &self.notifier,
             ServiceName::Regulator => &self.regulator,
             ServiceName::Session => &self.session,

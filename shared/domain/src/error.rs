@@ -69,8 +69,8 @@ impl Failure {
     }
 
     /// Adds one fact.
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.facts.insert(name.to_owned(), value.to_string());
+    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.facts.insert(name.to_owned(), format!("{value}"));
         self
     }
 
