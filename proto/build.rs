@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     // This encoding keeps our own options; the plain FileDescriptorSet drops them.
     let encoded = compiler.encode_file_descriptor_set();
+    #[expect(clippy::disallowed_methods, reason = "how cargo tells a build script where to write")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("switchboard_descriptor.bin"), &encoded)?;
     fs::write(out.join("access.rs"), access_table(&DescriptorPool::decode(encoded.as_slice())?)?)?;
