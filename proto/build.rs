@@ -44,7 +44,8 @@ fn protos(folder: &Path, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
 }
 
 fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
-    let extension = pool.get_extension_by_name("switchboard.access").ok_or("switchboard.access is not defined")?;
+    let extension =
+        pool.get_extension_by_name("switchboard.access").ok_or("switchboard.access is not defined")?;
     let mut table = String::from("&[\n");
     for service in pool.services() {
         for method in service.methods() {
@@ -98,7 +99,12 @@ fn one(message: &DynamicMessage, field: &str, prefix: &str) -> Result<String, Bo
     enum_name(message, field, prefix, &value)
 }
 
-fn enum_name(message: &DynamicMessage, field: &str, prefix: &str, value: &Value) -> Result<String, Box<dyn Error>> {
+fn enum_name(
+    message: &DynamicMessage,
+    field: &str,
+    prefix: &str,
+    value: &Value,
+) -> Result<String, Box<dyn Error>> {
     let field = message.descriptor().get_field_by_name(field).ok_or("no such field")?;
     let kind = field.kind();
     let descriptor = kind.as_enum().ok_or("not an enum")?;

@@ -9,11 +9,11 @@ pub mod convert;
 use switchboard_domain::{Access, RateClass, Role, ServiceName};
 
 macro_rules! package {
-    ($name:ident, $path:literal) => {
+    ($name:ident, $path:literal, $($lint:path),*) => {
         #[doc = concat!("Package `", $path, "`.")]
         pub mod $name {
             /// Version 1.
-            #[expect(missing_docs, clippy::pedantic, clippy::all, reason = "generated code")]
+            #[expect($($lint),*, reason = "generated code")]
             pub mod v1 {
                 tonic::include_proto!($path);
             }
@@ -21,12 +21,19 @@ macro_rules! package {
     };
 }
 
-package!(common, "switchboard.common.v1");
-package!(session, "switchboard.session.v1");
-package!(chat, "switchboard.chat.v1");
-package!(regulator, "switchboard.regulator.v1");
-package!(agentauth, "switchboard.agentauth.v1");
-package!(notifier, "switchboard.notifier.v1");
+package!(common, "switchboard.common.v1", missing_docs, clippy::pedantic);
+package!(
+    session,
+    "switchboard.session.v1",
+    missing_docs,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::large_enum_variant
+);
+package!(chat, "switchboard.chat.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
+package!(regulator, "switchboard.regulator.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
+package!(agentauth, "switchboard.agentauth.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
+package!(notifier, "switchboard.notifier.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
 
 /// All protos, encoded, for gRPC reflection and for tests that walk them.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("switchboard_descriptor");

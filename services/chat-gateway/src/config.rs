@@ -109,7 +109,10 @@ impl Configured for Config {
     fn check(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
         if self.model.providers.is_empty() && !self.knowledge.enabled {
-            problems.push(("model.providers", "nobody answers: name a provider or enable the knowledge base".into()));
+            problems.push((
+                "model.providers",
+                "nobody answers: name a provider or enable the knowledge base".into(),
+            ));
         }
         if self.chat_gateway.coalesce_bytes == 0 {
             problems.push(("chat_gateway.coalesce_bytes", "at least 1".into()));

@@ -77,7 +77,11 @@ impl Ladder {
             format!("{} ({} at {})", rung.model.name(), info.model, info.host)
         });
         let knowledge = self.knowledge.iter().map(|knowledge| {
-            format!("built-in knowledge ({} articles, {} passages)", knowledge.articles(), knowledge.passages())
+            format!(
+                "built-in knowledge ({} articles, {} passages)",
+                knowledge.articles(),
+                knowledge.passages()
+            )
         });
         models.chain(knowledge).collect::<Vec<_>>().join(", then ")
     }
@@ -128,7 +132,11 @@ impl Ladder {
             let permit = match rung.breaker.admit(Instant::now()) {
                 Ok(permit) => permit,
                 Err(after) => {
-                    tracing::debug!(provider = rung.model.name(), retry_after_ms = after.as_millis(), "left alone");
+                    tracing::debug!(
+                        provider = rung.model.name(),
+                        retry_after_ms = after.as_millis(),
+                        "left alone"
+                    );
                     continue;
                 }
             };
@@ -142,12 +150,12 @@ impl Ladder {
                 Err(error) => rung.failed(permit, &error),
             }
         }
-        self.from_knowledge(&prompt.question, prompt.language)
+        self.ask_knowledge(&prompt.question, prompt.language)
     }
 
     /// The knowledge base answers for itself. Unsure, it says so, unless it only stands in for a provider: then a human
     /// is the better answer.
-    fn from_knowledge(&self, question: &str, language: Language) -> Option<Answering> {
+    fn ask_knowledge(&self, question: &str, language: Language) -> Option<Answering> {
         let knowledge = self.knowledge.as_ref()?;
         let wanted = Language::detect(question).unwrap_or(language);
         let (text, sources) = match knowledge.answer(question, Some(wanted)) {
@@ -167,7 +175,10 @@ impl Ladder {
         };
         let best = best.into_iter().map(|hit| Known { hit, sure: true });
         let rest = rest.into_iter().map(|hit| Known { hit, sure: false });
-        best.chain(rest).filter(|known| known.hit.confidence >= CONTEXT_CONFIDENCE).take(CONTEXT_PASSAGES).collect()
+        best.chain(rest)
+            .filter(|known| known.hit.confidence >= CONTEXT_CONFIDENCE)
+            .take(CONTEXT_PASSAGES)
+            .collect()
     }
 }
 
@@ -236,4 +247,3 @@ fn not_sure(language: Language) -> &'static str {
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(['。', '！', '？', '\n', '；']).flat_map(|part| part.split_inclusive(". "))
 }
-

@@ -38,7 +38,5 @@ pub async fn build(config: Config, deps: Deps) -> Result<Server, BuildError> {
     let conductor = turn::Conductor::new(&config, &deps, ladder)?;
     let sweeping = sweeper::run(conductor.clone());
     let mounted = deps.mount(ChatServiceServer::new(service::Service::new(conductor)))?;
-    Ok(Server::new(mounted)
-        .with_announcement(announcement)
-        .with_task(Task::new("chat.sweeper", sweeping)))
+    Ok(Server::new(mounted).with_announcement(announcement).with_task(Task::new("chat.sweeper", sweeping)))
 }

@@ -73,11 +73,6 @@ impl Live {
 }
 
 impl Stage {
-    /// Watches from the beginning.
-    pub(crate) fn watch(&self) -> Watcher {
-        Watcher::new(Arc::clone(&self.running))
-    }
-
     /// Adds a chunk.
     pub(crate) fn say(&self, chunk: &str) {
         {
@@ -170,7 +165,7 @@ mod tests {
     async fn watchers_get_everything_however_late_or_slow() {
         let live = Arc::new(Live::default());
         let stage = begin(&live);
-        let mut early = stage.watch();
+        let mut early = live.watch(stage.running.turn).unwrap();
         stage.say("你");
         let News::Delta(delta) = early.next().await else { panic!() };
         assert_eq!((delta.from_chunk, delta.chunk, delta.text.as_str()), (0, 0, "你"));
@@ -190,7 +185,7 @@ mod tests {
     async fn a_worker_that_dies_leaves_nobody_waiting() {
         let live = Arc::new(Live::default());
         let stage = begin(&live);
-        let mut watcher = stage.watch();
+        let mut watcher = live.watch(stage.running.turn).unwrap();
         drop(stage);
         assert!(matches!(watcher.next().await, News::Ended(None)));
         assert!(live.turns.lock().is_empty());

@@ -7,7 +7,7 @@ use crate::{
     turn::{Conductor, LOCAL_CONVERSATION, Parameters},
 };
 use std::{fmt::Write as _, pin::Pin};
-use switchboard_domain::{EntryBody, MessageId, Principal, SessionName, TurnId};
+use switchboard_domain::{EntryBody, MessageId, Principal, SessionName, TurnId, entry::TurnChange};
 use switchboard_mesh::{CallContext, reply, reply::explain, status::from_status};
 use switchboard_proto::{
     chat::v1::{
@@ -64,7 +64,7 @@ impl Service {
         };
         let (sender, receiver) = mpsc::channel(QUEUE);
         // There is room for the first: nobody else has the sender yet.
-        let _ = sender.try_send(event(Event::Accepted(accepted)));
+        let _ = sender.try_send(Ok(event(Event::Accepted(accepted))));
         self.pump(watch, sender);
         Ok(ReceiverStream::new(receiver))
     }
@@ -167,9 +167,8 @@ impl Watch {
         let (place, turn) = match self {
             Self::Turn(place, turn) => (place, turn),
             Self::Message(place, message) => {
-                let turn = wait(conductor, &place, |body| match body {
-                    EntryBody::Turn(change) if change.covers.contains(&message) => Some(change.turn.to_string()),
-                    _ => None,
+                let turn = wait(conductor, &place, |change| {
+                    change.covers.contains(&message).then(|| change.turn.to_string())
                 });
                 let turn = turn.await?;
                 (place, turn)
@@ -179,12 +178,12 @@ impl Watch {
         if let Some(watcher) = conductor.live.watch(id)
             && let Some(ended) = pass_on(watcher, sender).await
         {
-            let _ = sender.send(event(Event::Ended(ended))).await;
+            let _ = sender.send(Ok(event(Event::Ended(ended)))).await;
             return Ok(());
         }
         // It runs elsewhere, or its worker died: the log knows.
         let ended = recorded(conductor, &place, &turn, id).await?;
-        let _ = sender.send(event(Event::Ended(ended))).await;
+        let _ = sender.send(Ok(event(Event::Ended(ended)))).await;
         Ok(())
     }
 }
@@ -193,7 +192,7 @@ impl Watch {
 async fn pass_on(mut watcher: Watcher, sender: &Sender) -> Option<Ended> {
     loop {
         match watcher.next().await {
-            News::Delta(delta) => sender.send(event(Event::Delta(delta))).await.ok()?,
+            News::Delta(delta) => sender.send(Ok(event(Event::Delta(delta)))).await.ok()?,
             News::Ended(ended) => return ended.map(|ended| *ended),
         }
     }
@@ -201,10 +200,7 @@ async fn pass_on(mut watcher: Watcher, sender: &Sender) -> Option<Ended> {
 
 /// The recorded end of a turn; waits for it.
 async fn recorded(conductor: &Conductor, place: &Place, turn: &str, id: TurnId) -> Result<Ended, ChatError> {
-    let ended = wait(conductor, place, |body| match body {
-        EntryBody::Turn(change) if change.turn == id && change.state.is_final() => Some(()),
-        _ => None,
-    });
+    let ended = wait(conductor, place, |change| (change.turn == id && change.state.is_final()).then_some(()));
     ended.await?;
     let (session, turn) = (place.session.to_string(), turn.to_owned());
     let mut peer = conductor.peers.session.clone();
@@ -214,11 +210,11 @@ async fn recorded(conductor: &Conductor, place: &Place, turn: &str, id: TurnId) 
     Ok(Ended { turn, state: record.state, entries: record.entries, session: now.session })
 }
 
-/// Reads a log from a place on until `found` finds what it looks for.
+/// Reads a log from a place on until `found` finds the beginning or end of a turn that it looks for.
 async fn wait<T>(
     conductor: &Conductor,
     place: &Place,
-    found: impl Fn(&EntryBody) -> Option<T>,
+    found: impl Fn(&TurnChange) -> Option<T>,
 ) -> Result<T, ChatError> {
     let request = session::SubscribeRequest {
         session: place.session.to_string(),
@@ -228,15 +224,17 @@ async fn wait<T>(
     while let Some(message) = events.message().await? {
         let Some(subscribe_response::Event::Entry(entry)) = message.event else { continue };
         let entry = switchboard_domain::Entry::try_from(entry)?;
-        if let Some(thing) = found(&entry.body) {
+        if let EntryBody::Turn(change) = &entry.body
+            && let Some(thing) = found(change)
+        {
             return Ok(thing);
         }
     }
     Err(ChatError::Peer(from_status(&Status::from_error("the log ended".into()))))
 }
 
-fn event(event: Event) -> Item {
-    Ok(wire::TurnEvent { event: Some(event) })
+fn event(event: Event) -> wire::TurnEvent {
+    wire::TurnEvent { event: Some(event) }
 }
 
 type Events = Pin<Box<dyn Stream<Item = Item> + Send>>;
@@ -269,7 +267,7 @@ impl ChatService for Service {
                     tokio::select! {
                         () = gone.closed() => {}
                         ended = pass_on(watcher, &sender) => if let Some(ended) = ended {
-                            let _ = sender.send(event(Event::Ended(ended))).await;
+                            let _ = sender.send(Ok(event(Event::Ended(ended)))).await;
                         }
                     }
                 });
@@ -283,10 +281,13 @@ impl ChatService for Service {
         &self,
         request: Request<wire::NewConversationRequest>,
     ) -> Result<Response<wire::NewConversationResponse>, Status> {
-        reply(self.new_conversation(request.into_inner())).await
+        reply(Box::pin(self.new_conversation(request.into_inner()))).await
     }
 
-    async fn get_bot(&self, _request: Request<wire::GetBotRequest>) -> Result<Response<wire::GetBotResponse>, Status> {
+    async fn get_bot(
+        &self,
+        _request: Request<wire::GetBotRequest>,
+    ) -> Result<Response<wire::GetBotResponse>, Status> {
         let face = self.conductor.ladder.face();
         let (bot, workflow) = (&self.conductor.bot, &self.conductor.workflow);
         Ok(Response::new(wire::GetBotResponse {

@@ -59,8 +59,12 @@ pub(crate) struct Conductor {
 
 /// How the answering part of a turn went.
 enum Answer {
-    Whole { conversation: Option<String> },
-    BrokeOff { conversation: Option<String> },
+    Whole {
+        conversation: Option<String>,
+    },
+    BrokeOff {
+        conversation: Option<String>,
+    },
     /// Somebody else has the turn, or it has ended.
     Lost,
 }
@@ -142,7 +146,12 @@ impl Conductor {
     }
 
     /// Plays one turn to its recorded end; says whether messages wait for the next one.
-    async fn play(&self, turn: &wire::Turn, stage: Stage, parameters: &Parameters) -> Result<bool, ChatError> {
+    async fn play(
+        &self,
+        turn: &wire::Turn,
+        stage: Stage,
+        parameters: &Parameters,
+    ) -> Result<bool, ChatError> {
         let outcome = self.outcome(turn, &stage, parameters).await?;
         let Some(outcome) = outcome else {
             // Lost: whoever has it now tells how it ends.
@@ -185,9 +194,9 @@ impl Conductor {
             return Ok(Some(outcome.with_hand_over(escalation, HandOverNotice::Waiting)));
         }
         let until = Instant::now() + self.settings.answer_deadline;
-        let Some(mut answering) = self.ladder.answer(self.prompt(turn, &question, parameters)?, until).await else {
-            let outcome =
-                Outcome { answer_failed: Some(true), ..Outcome::silent(TurnState::HandedOver) };
+        let Some(mut answering) = self.ladder.answer(prompt(turn, &question, parameters)?, until).await
+        else {
+            let outcome = Outcome { answer_failed: Some(true), ..Outcome::silent(TurnState::HandedOver) };
             return Ok(Some(outcome.with_hand_over(no_answer(), HandOverNotice::AiUnavailable)));
         };
         let answer = self.speak(turn, stage, &mut answering).await;
@@ -285,18 +294,18 @@ impl Conductor {
             }
         }
     }
+}
 
-    fn prompt(&self, turn: &wire::Turn, question: &str, parameters: &Parameters) -> Result<Prompt, ChatError> {
-        let context: Result<Vec<Entry>, _> = turn.context.iter().cloned().map(Entry::try_from).collect();
-        Ok(Prompt {
-            session: SessionName::parse(&turn.session)?,
-            question: question.to_owned(),
-            history: history(&context?),
-            conversation: turn.conversation.clone().filter(|id| !id.starts_with(LOCAL_CONVERSATION)),
-            language: Language::from_tag(&turn.language).unwrap_or_default(),
-            parameters: parameters.0.clone(),
-        })
-    }
+fn prompt(turn: &wire::Turn, question: &str, parameters: &Parameters) -> Result<Prompt, ChatError> {
+    let context: Result<Vec<Entry>, _> = turn.context.iter().cloned().map(Entry::try_from).collect();
+    Ok(Prompt {
+        session: SessionName::parse(&turn.session)?,
+        question: question.to_owned(),
+        history: history(&context?),
+        conversation: turn.conversation.clone().filter(|id| !id.starts_with(LOCAL_CONVERSATION)),
+        language: Language::from_tag(&turn.language).unwrap_or_default(),
+        parameters: parameters.0.clone(),
+    })
 }
 
 /// Why a human is called when no provider answers.
@@ -325,8 +334,13 @@ fn history(context: &[Entry]) -> Vec<Exchange> {
     let messages: Vec<_> = context.iter().filter_map(Entry::message).collect();
     let beside_agent = |at: usize| {
         let is_human = |sender: Option<Sender>| sender == Some(Sender::Agent);
-        let before = messages[..at].iter().rev().map(|m| m.sender).find(|s| matches!(s, Sender::Agent | Sender::Assistant));
-        let after = messages[at..].iter().map(|m| m.sender).find(|s| matches!(s, Sender::Agent | Sender::Assistant));
+        let before = messages[..at]
+            .iter()
+            .rev()
+            .map(|m| m.sender)
+            .find(|s| matches!(s, Sender::Agent | Sender::Assistant));
+        let after =
+            messages[at..].iter().map(|m| m.sender).find(|s| matches!(s, Sender::Agent | Sender::Assistant));
         is_human(before) || is_human(after)
     };
     let exchange = |(at, message): (usize, &&switchboard_domain::Message)| {

@@ -52,7 +52,7 @@ impl Configured for Config {
                 "at least 500ms, or workers lose turns that they work on".into(),
             ));
         }
-        if settings.replay_retention < Duration::from_secs(24 * 3600) {
+        if settings.replay_retention < Duration::from_hours(24) {
             problems.push(("session.replay_retention", "at least 24h: the contract promises it".into()));
         }
         for (key, value) in [

@@ -8,7 +8,8 @@ use crate::{
     telemetry,
 };
 use std::{
-    collections::BTreeMap, fmt, future::Future, io::Write as _, pin::Pin, process::ExitCode, sync::Arc, time::Duration,
+    collections::BTreeMap, fmt, future::Future, io::Write as _, pin::Pin, process::ExitCode, sync::Arc,
+    time::Duration,
 };
 use switchboard_domain::ServiceName;
 use switchboard_mesh::{Directory, Mounted, directory::peers_of, loopback, remote, serve};
@@ -89,7 +90,8 @@ async fn run(
         Err(error) => return die(&switchboard_mesh::reply::chain(&error)),
     };
     let life = Lifecycle::new();
-    let (mut stops, mut interrupts) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+    let (mut stops, mut interrupts) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    {
         (Ok(stops), Ok(interrupts)) => (stops, interrupts),
         (Err(error), _) | (_, Err(error)) => return die(&format!("signals cannot be received: {error}")),
     };
@@ -182,7 +184,9 @@ fn directory(
                 .map_err(|error| BuildError::new("a peer's address cannot be used", error))?,
             (None, None) => switchboard_mesh::channel::nowhere(*peer),
         };
-        directory.add(*peer, channel).map_err(|error| BuildError::new("the call graph has no such edge", error))?;
+        directory
+            .add(*peer, channel)
+            .map_err(|error| BuildError::new("the call graph has no such edge", error))?;
     }
     Ok(directory)
 }
@@ -197,7 +201,8 @@ async fn listen(
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .map_err(|error| BuildError::new("the gRPC address cannot be bound", error))?;
-    let bound = listener.local_addr().map_err(|error| BuildError::new("the gRPC address cannot be read", error))?;
+    let bound =
+        listener.local_addr().map_err(|error| BuildError::new("the gRPC address cannot be read", error))?;
     let (stop, settings) = (life.stopping(), node.serve.clone());
     let health = mounted.health.clone();
     life.spawn_essential("grpc.serve", async move {

@@ -229,7 +229,8 @@ fn list(text: &str) -> Value {
     if text.trim_start().starts_with('[') {
         return text.parse().unwrap_or_else(|never| match never {});
     }
-    let items: Vec<Value> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect();
+    let items: Vec<Value> =
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect();
     Value::from(items)
 }
 

@@ -105,7 +105,10 @@ impl Lifecycle {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        #[expect(clippy::disallowed_methods, reason = "the one place that spawns: tracked and stopped in order")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that spawns: tracked and stopped in order"
+        )]
         let handle = tokio::spawn(self.tracker.track_future(work.in_current_span()));
         handle
     }

@@ -32,7 +32,9 @@ impl Deps {
         let db = Db::open(&self.node.database, self.name.snake())
             .await
             .map_err(|error| BuildError::new("the database cannot be opened", error))?;
-        db.migrate(migrator).await.map_err(|error| BuildError::new("the database cannot be migrated", error))?;
+        db.migrate(migrator)
+            .await
+            .map_err(|error| BuildError::new("the database cannot be migrated", error))?;
         let closing = db.clone();
         self.tasks.on_stop(move || async move { closing.close().await });
         Ok(db)

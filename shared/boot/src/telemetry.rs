@@ -43,11 +43,15 @@ pub struct Guard {
 /// [`TelemetryError`] when a setting cannot be used. A collector that is away is no error: spans are dropped.
 pub fn init(service: &'static str, log: &Log, telemetry: &Telemetry) -> Result<Guard, TelemetryError> {
     let filter = EnvFilter::try_new(&log.filter)?;
-    let traces = telemetry.otlp_endpoint.as_deref().map(|endpoint| exporter(service, endpoint)).transpose()?;
-    let otel = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
+    let traces =
+        telemetry.otlp_endpoint.as_deref().map(|endpoint| exporter(service, endpoint)).transpose()?;
+    let otel =
+        traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match log.format {
-        LogFormat::Json => lines.json().with_current_span(false).with_span_list(true).flatten_event(true).boxed(),
+        LogFormat::Json => {
+            lines.json().with_current_span(false).with_span_list(true).flatten_event(true).boxed()
+        }
         LogFormat::Pretty => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(otel).with(lines).try_init()?;
@@ -56,7 +60,8 @@ pub fn init(service: &'static str, log: &Log, telemetry: &Telemetry) -> Result<G
 }
 
 fn exporter(service: &'static str, endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+    let exporter =
+        opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
     let resource = Resource::builder().with_service_name(service).build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }

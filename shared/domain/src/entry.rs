@@ -1,6 +1,8 @@
 //! The ordered log of a session: what one entry can say.
 
-use crate::{AgentId, MessageId, Seq, SessionName, Status, Timestamp, TurnId, session::Fence, turn::TurnState};
+use crate::{
+    AgentId, MessageId, Seq, SessionName, Status, Timestamp, TurnId, session::Fence, turn::TurnState,
+};
 use serde::{Deserialize, Serialize};
 
 /// Who wrote a message.
@@ -31,7 +33,9 @@ impl Sender {
 
     /// Reads a `role` of the wire contract.
     pub fn from_role(role: &str) -> Option<Self> {
-        [Self::Customer, Self::Assistant, Self::Agent, Self::System].into_iter().find(|sender| sender.role() == role)
+        [Self::Customer, Self::Assistant, Self::Agent, Self::System]
+            .into_iter()
+            .find(|sender| sender.role() == role)
     }
 }
 

@@ -65,7 +65,13 @@ pub struct Failure {
 impl Failure {
     /// Makes a failure without facts.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code: Cow::Borrowed(code), message: message.into(), facts: BTreeMap::new(), retry_after: None }
+        Self {
+            kind,
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            facts: BTreeMap::new(),
+            retry_after: None,
+        }
     }
 
     /// Adds one fact.

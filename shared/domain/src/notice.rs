@@ -48,7 +48,9 @@ impl Notice {
             Self::Waiting => "已为您转接人工客服，请稍候，客服会尽快接入。".into(),
             Self::AiUnavailable => "很抱歉，智能助手暂时无法回答，已为您转接人工客服，请稍候。".into(),
             Self::AnswerBrokeOff => "很抱歉，刚才的回答中断了，已为您转接人工客服，请稍候。".into(),
-            Self::AfterHours => "当前为非工作时间，您的请求已转给客服团队，我们会在下个工作时间尽快联系您。".into(),
+            Self::AfterHours => {
+                "当前为非工作时间，您的请求已转给客服团队，我们会在下个工作时间尽快联系您。".into()
+            }
             Self::WaitCancelled => "已取消等待人工客服，AI 助手继续为您服务".into(),
             Self::TakenOver { agent } => format!("客服【{agent}】已接入，正在为您服务"),
             Self::Transferred { from, to } => format!("会话已从【{from}】转接至【{to}】"),

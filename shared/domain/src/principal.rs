@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn text_form_round_trips() {
-        for text in ["anonymous", "visitor:a:b", "service:chat-gateway", "admin:agt_0192f0c1a2b37c4d8e5f60718293a4b5"] {
+        for text in
+            ["anonymous", "visitor:a:b", "service:chat-gateway", "admin:agt_0192f0c1a2b37c4d8e5f60718293a4b5"]
+        {
             assert_eq!(Principal::parse(text).unwrap().to_string(), text);
         }
         for bad in ["", "anonymous:x", "visitor:", "agent:bob", "root", "service:nobody"] {

@@ -123,7 +123,9 @@ impl ClientMessageId {
             return Err(Failure::new(
                 ErrorKind::Invalid,
                 "INVALID_IDEMPOTENCY_KEY",
-                format!("an idempotency key is 1 to {CLIENT_KEY_MAX} printable ASCII characters without spaces"),
+                format!(
+                    "an idempotency key is 1 to {CLIENT_KEY_MAX} printable ASCII characters without spaces"
+                ),
             ));
         }
         Ok(Self(text.to_owned()))
@@ -165,7 +167,10 @@ mod tests {
         let max = "电".repeat(2000);
         assert_eq!(MessageText::parse(&format!("  {max}\n"), 2000).unwrap().as_str(), max);
         let failure = MessageText::parse(&"电".repeat(2001), 2000).unwrap_err();
-        assert_eq!((failure.code.as_ref(), failure.facts["actual_length"].as_str()), ("MESSAGE_TOO_LONG", "2001"));
+        assert_eq!(
+            (failure.code.as_ref(), failure.facts["actual_length"].as_str()),
+            ("MESSAGE_TOO_LONG", "2001")
+        );
     }
 
     #[test]

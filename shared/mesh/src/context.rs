@@ -75,7 +75,9 @@ impl CallContext {
             request: text(&REQUEST_ID)
                 .and_then(|id| RequestId::parse(id).ok())
                 .unwrap_or_else(|| RequestId::mint(clock, rng)),
-            trace: text(&TRACEPARENT).and_then(TraceContext::parse).unwrap_or_else(|| TraceContext::mint(rng)),
+            trace: text(&TRACEPARENT)
+                .and_then(TraceContext::parse)
+                .unwrap_or_else(|| TraceContext::mint(rng)),
             principal,
             deadline: text(&TIMEOUT).and_then(parse_timeout).and_then(|budget| now.checked_add(budget)),
         }

@@ -42,9 +42,10 @@ impl ServerStack {
         if path.starts_with("/grpc.health.v1.") || path.starts_with("/grpc.reflection.") {
             return Ok(());
         }
-        let access = self.access.get(path).ok_or_else(|| {
-            Failure::new(ErrorKind::NotFound, "UNKNOWN_METHOD", "there is no such method")
-        })?;
+        let access = self
+            .access
+            .get(path)
+            .ok_or_else(|| Failure::new(ErrorKind::NotFound, "UNKNOWN_METHOD", "there is no such method"))?;
         if !caller.is_some_and(|caller| access.callers.contains(&caller)) {
             return Err(Failure::new(
                 ErrorKind::Forbidden,
@@ -54,7 +55,11 @@ impl ServerStack {
         }
         if !access.roles.contains(&context.principal.role()) {
             if context.principal == Principal::Anonymous {
-                return Err(Failure::new(ErrorKind::Unauthenticated, "TOKEN_REQUIRED", "a token is required"));
+                return Err(Failure::new(
+                    ErrorKind::Unauthenticated,
+                    "TOKEN_REQUIRED",
+                    "a token is required",
+                ));
             }
             return Err(Failure::new(ErrorKind::Forbidden, "ROLE_NOT_ALLOWED", "your role may not do this"));
         }
@@ -96,8 +101,11 @@ impl Service<http::Request<Body>> for Guarded {
         let stack = &self.stack;
         // 1. Who calls, for whom, until when.
         let context = CallContext::read(request.headers(), started, &*stack.clock, &*stack.rng);
-        let caller =
-            request.headers().get(CALLER).and_then(|value| value.to_str().ok()).and_then(|name| name.parse().ok());
+        let caller = request
+            .headers()
+            .get(CALLER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|name| name.parse().ok());
         let path = request.uri().path().to_owned();
         // 2. Deny by default, before anything is decoded.
         if let Err(refused) = stack.admit(&path, caller, &context) {
@@ -107,19 +115,7 @@ impl Service<http::Request<Body>> for Guarded {
         }
         let method: &'static str = stack.access.get(path.as_str()).map_or("health", |access| access.path);
         // 3. A span that continues the caller's: a spawned task would lose it, so it is made from metadata.
-        let span = tracing::info_span!(
-            "rpc",
-            otel.name = method,
-            otel.kind = "server",
-            rpc.system = "grpc",
-            switchboard.service = stack.service.as_str(),
-            request_id = %context.request,
-            trace_id = Empty,
-        );
-        if !span.is_disabled() {
-            span.record("trace_id", context.trace.trace_id());
-            context.trace.adopt(&span);
-        }
+        let span = span(stack.service, method, &context);
         let deadline = context.deadline;
         request.extensions_mut().insert(context.clone());
         let mut routes = self.routes.clone();
@@ -127,7 +123,10 @@ impl Service<http::Request<Body>> for Guarded {
         let work = async move { Service::<http::Request<Body>>::call(&mut routes, request).await };
         Box::pin(async move {
             // 4. Its own task: a panic stays inside, and dropping the call aborts it.
-            #[expect(clippy::disallowed_methods, reason = "the one task per call; its handle aborts it on drop")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the one task per call; its handle aborts it on drop"
+            )]
             let task = AbortOnDropHandle::new(tokio::spawn(context.scope(work).instrument(span)));
             // 5. The deadline: tonic's own timer lives in the transport and is missing inside one process.
             let joined = match deadline {
@@ -144,14 +143,33 @@ impl Service<http::Request<Body>> for Guarded {
                     tracing::error!(rpc.path = method, error = %panicked, "handler panicked");
                     Failure::internal()
                 }
-                Err(_elapsed) => {
-                    Failure::new(ErrorKind::Timeout, "TIMEOUT", "it took too long; whether it happened is not known")
-                }
+                Err(_elapsed) => Failure::new(
+                    ErrorKind::Timeout,
+                    "TIMEOUT",
+                    "it took too long; whether it happened is not known",
+                ),
             };
             count(service, method, code_label(failure.kind), started);
             Ok(to_status(&failure).into_http())
         })
     }
+}
+
+fn span(service: ServiceName, method: &'static str, context: &CallContext) -> tracing::Span {
+    let span = tracing::info_span!(
+        "rpc",
+        otel.name = method,
+        otel.kind = "server",
+        rpc.system = "grpc",
+        switchboard.service = service.as_str(),
+        request_id = %context.request,
+        trace_id = Empty,
+    );
+    if !span.is_disabled() {
+        span.record("trace_id", context.trace.trace_id());
+        context.trace.adopt(&span);
+    }
+    span
 }
 
 /// The code of an answer whose head is also its end; a stream that has begun counts as `Ok`.

@@ -38,7 +38,9 @@ pub fn kind(code: Code) -> ErrorKind {
         Code::ResourceExhausted => ErrorKind::RateLimited,
         Code::DeadlineExceeded | Code::Cancelled => ErrorKind::Timeout,
         Code::Unavailable => ErrorKind::Unavailable,
-        Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => ErrorKind::Internal,
+        Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => {
+            ErrorKind::Internal
+        }
     }
 }
 
@@ -71,8 +73,12 @@ pub fn from_status(status: &Status) -> Failure {
 
 fn foreign(kind: ErrorKind) -> Failure {
     match kind {
-        ErrorKind::Timeout => Failure::new(kind, "TIMEOUT", "it took too long; whether it happened is not known"),
-        ErrorKind::Unavailable => Failure::new(kind, "UNAVAILABLE", "a part of the service is away, try again"),
+        ErrorKind::Timeout => {
+            Failure::new(kind, "TIMEOUT", "it took too long; whether it happened is not known")
+        }
+        ErrorKind::Unavailable => {
+            Failure::new(kind, "UNAVAILABLE", "a part of the service is away, try again")
+        }
         ErrorKind::RateLimited => Failure::new(kind, "OVERLOADED", "too much at once, try again later"),
         ErrorKind::Invalid
         | ErrorKind::Mismatch

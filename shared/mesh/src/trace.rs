@@ -25,7 +25,11 @@ impl TraceContext {
         trace.copy_from_slice(&chance[..16]);
         span.copy_from_slice(&chance[16..]);
         // All zeros is invalid by the standard.
-        Self { trace: u128::from_be_bytes(trace).max(1), span: u64::from_be_bytes(span).max(1), sampled: true }
+        Self {
+            trace: u128::from_be_bytes(trace).max(1),
+            span: u64::from_be_bytes(span).max(1),
+            sampled: true,
+        }
     }
 
     /// Reads a `traceparent` header, version 00.
@@ -96,7 +100,9 @@ mod tests {
     fn traceparent_round_trips_and_refuses_nonsense() {
         let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(TraceContext::parse(header).unwrap().to_string(), header);
-        assert!(TraceContext::parse("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00-later").is_some());
+        assert!(
+            TraceContext::parse("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00-later").is_some()
+        );
         for bad in [
             "",
             "00",

@@ -162,7 +162,7 @@ pub struct OpenAiConfig {
     pub max_output_tokens: u32,
     /// What the server calls that limit: newer OpenAI models want the longer name, most other servers the shorter one.
     pub output_limit: OutputLimit,
-    /// Sampling temperature; the server's own when absent.
+    /// Sampling temperature; the server's own when absent or below 0.
     pub temperature: Option<f64>,
     /// Most earlier messages sent along.
     pub history_messages: usize,

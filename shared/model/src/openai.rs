@@ -71,7 +71,7 @@ impl OpenAi {
             system_prompt: openai.system_prompt.clone(),
             max_output_tokens: openai.max_output_tokens,
             output_limit: openai.output_limit,
-            temperature: openai.temperature,
+            temperature: openai.temperature.filter(|temperature| *temperature >= 0.0),
             history_messages: openai.history_messages,
             timers: config.timers.clone(),
             limits: config.limits.clone(),

@@ -151,9 +151,12 @@ impl Refused {
     pub fn failure(&self) -> Failure {
         match self {
             Self::InManualMode(status) => {
-                Failure::new(ErrorKind::Conflict, "SESSION_IN_MANUAL_MODE", status.as_str()).with("status", status)
+                Failure::new(ErrorKind::Conflict, "SESSION_IN_MANUAL_MODE", status.as_str())
+                    .with("status", status)
             }
-            Self::ManualInProgress => Failure::new(ErrorKind::Conflict, "MANUAL_IN_PROGRESS", "人工客服正在为您服务"),
+            Self::ManualInProgress => {
+                Failure::new(ErrorKind::Conflict, "MANUAL_IN_PROGRESS", "人工客服正在为您服务")
+            }
             Self::AlreadyTaken(agent) => Failure::new(
                 ErrorKind::Conflict,
                 "ALREADY_TAKEN",
@@ -161,11 +164,15 @@ impl Refused {
             )
             .with("agent_id", agent.id)
             .with("agent_name", &agent.name),
-            Self::InvalidStatus { status, action } => {
-                Failure::new(ErrorKind::Conflict, "INVALID_STATUS", format!("当前状态为{status}，无法{action}"))
-                    .with("status", status)
+            Self::InvalidStatus { status, action } => Failure::new(
+                ErrorKind::Conflict,
+                "INVALID_STATUS",
+                format!("当前状态为{status}，无法{action}"),
+            )
+            .with("status", status),
+            Self::NotOwner => {
+                Failure::new(ErrorKind::Forbidden, "NOT_OWNER", "只有当前服务的坐席才能操作会话")
             }
-            Self::NotOwner => Failure::new(ErrorKind::Forbidden, "NOT_OWNER", "只有当前服务的坐席才能操作会话"),
             Self::SameAgent => Failure::new(ErrorKind::Invalid, "SAME_AGENT", "不能转接给自己"),
             Self::Fenced => Failure::new(ErrorKind::Conflict, "FENCED", "the right to speak has passed on"),
         }
@@ -224,7 +231,9 @@ fn customer_said(session: &Session, via: Via) -> Result<Step, Refused> {
             Err(Refused::InvalidStatus { status: session.status, action: "发送人工消息" })
         }
         (Status::BotActive | Status::AfterHoursEmail, Via::Chat) => Ok(ask_bot(Step::stay(session))),
-        (Status::Closed, Via::Chat) => Ok(ask_bot(Step::stay(session).go(Status::BotActive, Some("reopened")))),
+        (Status::Closed, Via::Chat) => {
+            Ok(ask_bot(Step::stay(session).go(Status::BotActive, Some("reopened"))))
+        }
     }
 }
 
@@ -247,7 +256,9 @@ fn escalated(session: &Session, escalation: Escalation, open: bool, notice: Noti
         // Waiting already: the place in the queue and the reason stay.
         Status::PendingManual => return Ok(Step::stay(session)),
         Status::AfterHoursEmail if !open => return Ok(Step::stay(session)),
-        Status::AfterHoursEmail | Status::Closed => Step::stay(session).go(Status::BotActive, Some("reopened")),
+        Status::AfterHoursEmail | Status::Closed => {
+            Step::stay(session).go(Status::BotActive, Some("reopened"))
+        }
         Status::BotActive => Step::stay(session),
     };
     let reason = escalation.reason.as_str();
@@ -308,7 +319,12 @@ fn taken_over(session: &Session, agent: AgentRef, barge_in: bool, now: Timestamp
     Ok(step)
 }
 
-fn transferred(session: &Session, by: Option<AgentId>, to: AgentRef, now: Timestamp) -> Result<Step, Refused> {
+fn transferred(
+    session: &Session,
+    by: Option<AgentId>,
+    to: AgentRef,
+    now: Timestamp,
+) -> Result<Step, Refused> {
     if session.status != Status::ManualLive {
         return Err(Refused::InvalidStatus { status: session.status, action: "转接" });
     }

@@ -33,7 +33,9 @@ fn session_in(status: Status) -> Session {
 /// Every (status, event) pair of the contract: where it leads, or that it is refused.
 #[test]
 fn table() {
-    use Status::{AfterHoursEmail as Mail, BotActive as Bot, Closed, ManualLive as Live, PendingManual as Wait};
+    use Status::{
+        AfterHoursEmail as Mail, BotActive as Bot, Closed, ManualLive as Live, PendingManual as Wait,
+    };
     let take = |barge_in| Event::TakenOver { agent: agent(2), barge_in };
     let give = Event::Transferred { by: Some(agent(1).id), to: agent(2) };
     let said = Event::CustomerSaid;
@@ -80,13 +82,22 @@ fn taking_over_ends_the_turn_and_fences_the_bot() {
     assert_eq!(step.changes[0], Change::TurnEnds(turn, crate::turn::TurnState::HandedOver));
     assert_eq!(finish_turn(&step.next, turn, bot.fence, Some(false)), Err(Refused::Fenced));
     let back = apply(&step.next, Event::Released(None), at(11)).unwrap().next;
-    assert_eq!(finish_turn(&back, turn, bot.fence, Some(false)), Err(Refused::Fenced), "not even after release");
+    assert_eq!(
+        finish_turn(&back, turn, bot.fence, Some(false)),
+        Err(Refused::Fenced),
+        "not even after release"
+    );
 }
 
 #[test]
 fn the_loser_of_a_race_learns_who_won() {
-    let won = apply(&session_in(Status::PendingManual), Event::TakenOver { agent: agent(2), barge_in: false }, at(9));
-    let lost = apply(&won.unwrap().next, Event::TakenOver { agent: agent(3), barge_in: false }, at(9)).unwrap_err();
+    let won = apply(
+        &session_in(Status::PendingManual),
+        Event::TakenOver { agent: agent(2), barge_in: false },
+        at(9),
+    );
+    let lost =
+        apply(&won.unwrap().next, Event::TakenOver { agent: agent(3), barge_in: false }, at(9)).unwrap_err();
     assert_eq!(lost, Refused::AlreadyTaken(agent(2)));
     assert_eq!(lost.failure().to_string(), "ALREADY_TAKEN: 会话已被坐席【A2】接入");
 }
@@ -95,7 +106,8 @@ fn the_loser_of_a_race_learns_who_won() {
 fn failures_count_in_a_row() {
     let turn = crate::TurnId::parse("trn_0192f0c1a2b37c4d8e5f60718293a4b5").unwrap();
     let mut session = session_in(Status::BotActive);
-    for (failed, expected) in [(Some(true), 1), (Some(true), 2), (None, 2), (Some(false), 0), (Some(true), 1)] {
+    for (failed, expected) in [(Some(true), 1), (Some(true), 2), (None, 2), (Some(false), 0), (Some(true), 1)]
+    {
         session.turn = Some(turn);
         session = finish_turn(&session, turn, session.fence, failed).unwrap().next;
         assert_eq!((session.ai_failures, session.turn), (expected, None));
