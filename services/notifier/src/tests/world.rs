@@ -4,7 +4,7 @@ use super::fake::FakeSession;
 use crate::{Config, build, config::Settings};
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::{
-    Configured as _, Deps, Lifecycle, NodeConfig,
+    Deps, Lifecycle, NodeConfig, Sources, Tree,
     system::{SystemClock, SystemRng},
 };
 use switchboard_domain::{Principal, ServiceName};
@@ -21,21 +21,6 @@ use tonic::{Status, service::Routes};
 /// Longest time that a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const DATABASE: &str = "
-    max_connections = 4
-    acquire_timeout = '5s'
-    statement_timeout = '5s'
-    lock_timeout = '5s'
-    idle_in_transaction_timeout = '10s'
-    transaction_timeout = '5s'
-    migration_timeout = '30s'
-    write_queue = 64
-    group_commit_max = 16
-    sqlite_cache_bytes = 1000000
-    sqlite_checkpoint_every = 100
-    durability_check = 'warn'
-";
-
 pub(super) fn settings() -> Settings {
     toml::from_str(
         "lease_limit = 100\nlease_wait = '20s'\nlease_grace = '5s'\nretry_min = '1ms'\nretry_max = '5ms'",
@@ -43,13 +28,15 @@ pub(super) fn settings() -> Settings {
     .unwrap()
 }
 
+/// The defaults, with a folder of its own and patience enough for a machine that does other things too.
 fn node(folder: &std::path::Path) -> NodeConfig {
-    let mut tree: toml::Table = switchboard_boot::config::DEFAULTS.parse().unwrap();
-    tree.retain(|section, _| NodeConfig::SECTIONS.contains(&section));
-    let mut database: toml::Table = DATABASE.parse().unwrap();
-    database.insert("data_dir".into(), folder.to_str().unwrap().into());
-    tree.insert("database".into(), database.into());
-    tree.try_into().unwrap()
+    let mut flags = vec![("database.data_dir".to_owned(), folder.to_str().unwrap().to_owned())];
+    for timeout in ["acquire_timeout", "statement_timeout", "lock_timeout", "transaction_timeout"] {
+        flags.push((format!("database.{timeout}"), "20s".to_owned()));
+    }
+    let (sources, mut problems) = (Sources { flags, ..Sources::default() }, Vec::new());
+    let node = Tree::load(&sources, &mut problems).extract(&mut problems);
+    node.unwrap_or_else(|| panic!("{problems:?}"))
 }
 
 /// A running notifier.

@@ -1,0 +1,179 @@
+//! One database, and any number of processes of agent-auth on it.
+
+use crate::{Config, MIGRATIONS, NAME, build, config::Settings, store::Store};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+use switchboard_boot::{Deps, Lifecycle, NodeConfig, Sources, Tree, system::SystemRng};
+use switchboard_db::{Db, sql};
+use switchboard_domain::{Clock, ServiceName, Timestamp};
+use switchboard_mesh::{CallContext, Channel, Directory, Guarded, loopback};
+use switchboard_proto::agentauth::v1::{
+    GetJwksRequest, GetJwksResponse, IssueVisitorTokenRequest, IssueVisitorTokenResponse,
+    agent_auth_service_client::AgentAuthServiceClient,
+};
+use tempfile::TempDir;
+use tonic::{Response, Status};
+
+pub(super) fn settings() -> Settings {
+    let text = "
+        issuer = 'switchboard'
+        visitor_token_life = '7d'
+        jwks_max_age = '5m'
+        key_rotation = '90d'
+        key_refresh = '30s'
+        admin_username = 'admin'
+        admin_password = ''
+        start_attempts = 5
+        start_pause = '1ms'
+    ";
+    toml::from_str(text).unwrap()
+}
+
+/// The defaults, with a folder of its own and patience enough for a machine that does other things too.
+fn node(folder: &std::path::Path) -> NodeConfig {
+    let mut flags = vec![("database.data_dir".to_owned(), folder.to_str().unwrap().to_owned())];
+    for timeout in ["acquire_timeout", "statement_timeout", "lock_timeout", "transaction_timeout"] {
+        flags.push((format!("database.{timeout}"), "20s".to_owned()));
+    }
+    let (sources, mut problems) = (Sources { flags, ..Sources::default() }, Vec::new());
+    let node = Tree::load(&sources, &mut problems).extract(&mut problems);
+    node.unwrap_or_else(|| panic!("{problems:?}"))
+}
+
+/// A clock that stands still until it is told how much time has passed. Clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    pub(super) fn pass(&self, time: Duration) {
+        self.0.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(super) fn seconds(&self) -> i64 {
+        self.now().seconds()
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// An account as it is stored.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Admin {
+    pub(super) username_key: String,
+    pub(super) password_hash: String,
+    pub(super) must_change_password: i64,
+}
+
+/// See the module.
+pub(super) struct World {
+    pub(super) clock: TestClock,
+    settings: Settings,
+    node: Arc<NodeConfig>,
+    _folder: TempDir,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub(super) fn with(settings: Settings) -> Self {
+        let folder = TempDir::new().unwrap();
+        let clock = TestClock(Arc::new(AtomicI64::new(1_700_000_000_123)));
+        Self { clock, settings, node: Arc::new(node(folder.path())), _folder: folder }
+    }
+
+    /// Builds and starts one process.
+    pub(super) async fn build(&self) -> Part {
+        let life = Lifecycle::new();
+        let deps = Deps {
+            name: NAME,
+            clock: Arc::new(self.clock.clone()),
+            rng: Arc::new(SystemRng),
+            peers: Directory::new(NAME),
+            tasks: life.clone(),
+            node: Arc::clone(&self.node),
+        };
+        let server = build(Config { agent_auth: self.settings.clone() }, deps).await.unwrap();
+        for task in server.tasks {
+            life.spawn_essential(task.name, task.work);
+        }
+        let guarded = server.mounted.unwrap().guarded;
+        Part { announcements: server.announcements, guarded, node: Arc::clone(&self.node), life }
+    }
+
+    async fn db(&self) -> Db {
+        Db::open(&self.node.database, NAME.snake()).await.unwrap()
+    }
+
+    pub(super) async fn migrate(&self) {
+        self.db().await.migrate(&MIGRATIONS).await.unwrap();
+    }
+
+    pub(super) async fn store(&self) -> Store {
+        Store::new(self.db().await)
+    }
+
+    pub(super) async fn admins(&self) -> Vec<Admin> {
+        let all = "SELECT username_key, password_hash, must_change_password FROM agent WHERE role = 'admin'";
+        self.db().await.fetch_all(sql(all)).await.unwrap()
+    }
+
+    pub(super) async fn count(&self, text: &'static str) -> i64 {
+        let (count,) = self.db().await.fetch_one::<(i64,)>(sql(text)).await.unwrap();
+        count
+    }
+}
+
+/// One running process.
+pub(super) struct Part {
+    pub(super) announcements: Vec<String>,
+    guarded: Guarded,
+    node: Arc<NodeConfig>,
+    life: Lifecycle,
+}
+
+impl Part {
+    fn client(&self, caller: ServiceName) -> AgentAuthServiceClient<Channel> {
+        AgentAuthServiceClient::new(loopback(caller, &self.node.mesh, self.guarded.clone()))
+    }
+
+    pub(super) async fn issue(
+        &self,
+        request: IssueVisitorTokenRequest,
+    ) -> Result<IssueVisitorTokenResponse, Status> {
+        self.issue_from(ServiceName::Gateway, request).await
+    }
+
+    pub(super) async fn issue_from(
+        &self,
+        caller: ServiceName,
+        request: IssueVisitorTokenRequest,
+    ) -> Result<IssueVisitorTokenResponse, Status> {
+        let mut client = self.client(caller);
+        context(caller).scope(client.issue_visitor_token(request)).await.map(Response::into_inner)
+    }
+
+    pub(super) async fn jwks(&self) -> GetJwksResponse {
+        let mut client = self.client(ServiceName::Gateway);
+        context(ServiceName::Gateway).scope(client.get_jwks(GetJwksRequest {})).await.unwrap().into_inner()
+    }
+
+    /// Stops it in order; nothing may be left running and nothing may have failed.
+    pub(super) async fn stop(self) {
+        assert!(self.life.stop(Duration::from_secs(20)).await);
+    }
+}
+
+fn context(caller: ServiceName) -> CallContext {
+    CallContext::background(caller, &switchboard_boot::system::SystemClock, &SystemRng)
+}
