@@ -259,3 +259,65 @@ pub fn optional<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Opt
     let text = <String as serde::Deserialize>::deserialize(deserializer)?;
     Ok((!text.trim().is_empty()).then_some(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NodeConfig;
+
+    fn load(sources: &Sources) -> (Option<NodeConfig>, Vec<ConfigProblem>) {
+        let mut problems = Vec::new();
+        let tree = Tree::load(sources, &mut problems);
+        (tree.extract(&mut problems), problems)
+    }
+
+    fn environment(pairs: &[(&str, &str)]) -> Sources {
+        let pairs = pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        Sources { environment: pairs.collect(), ..Sources::default() }
+    }
+
+    #[test]
+    fn the_defaults_are_complete() {
+        let (config, problems) = load(&Sources::default());
+        assert_eq!(problems, []);
+        assert_eq!(config.unwrap().node.worker_threads, 0);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_with_its_source() {
+        let mut sources = environment(&[
+            ("SWITCHBOARD__NODE__WORKER_THREADS", "many"),
+            ("SWITCHBOARD__NODE__DRAIN_TIMEOUT", "20"),
+            ("SWITCHBOARD__NODE__WROKERS", "2"),
+            ("SWITCHBOARDISH", "is nothing of ours"),
+        ]);
+        sources.flags.push(("log.format".into(), "xml".into()));
+        let (config, problems) = load(&sources);
+        assert!(config.is_none());
+        let mut keys: Vec<_> = problems.iter().map(|p| (p.key.as_str(), p.source.as_str())).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            [
+                ("log.format", "command line"),
+                ("node.drain_timeout", "environment variable SWITCHBOARD__NODE__DRAIN_TIMEOUT"),
+                ("node.worker_threads", "environment variable SWITCHBOARD__NODE__WORKER_THREADS"),
+                ("node.wrokers", "environment variable SWITCHBOARD__NODE__WROKERS"),
+            ]
+        );
+    }
+
+    #[test]
+    fn texts_stay_texts_and_flags_win() {
+        let mut sources = environment(&[
+            ("SWITCHBOARD__DATABASE__DATA_DIR", "12345"),
+            ("SWITCHBOARD__NODE__WORKER_THREADS", "3"),
+        ]);
+        sources.flags.push(("node.worker_threads".into(), "4".into()));
+        let (config, problems) = load(&sources);
+        assert_eq!(problems, []);
+        let config = config.unwrap();
+        assert_eq!(config.node.worker_threads, 4);
+        assert_eq!(config.database.data_dir, PathBuf::from("12345"));
+    }
+}
