@@ -54,10 +54,12 @@ fn main() -> ExitCode {
         Some(Command::AgentAuth(flags)) => wiring::alone(ServiceName::AgentAuth, &flags),
         Some(Command::Notifier(flags)) => wiring::alone(ServiceName::Notifier, &flags),
         Some(Command::Gateway(flags)) => wiring::alone(ServiceName::Gateway, &flags),
-        Some(Command::Config) => match std::io::stdout().write_all(switchboard_boot::config::DEFAULTS.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_closed) => ExitCode::FAILURE,
-        },
+        Some(Command::Config) => {
+            match std::io::stdout().write_all(switchboard_boot::config::DEFAULTS.as_bytes()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_closed) => ExitCode::FAILURE,
+            }
+        }
     }
 }
 
