@@ -1,10 +1,12 @@
 //! The reader against a fake session service, and what is received as the edge sees it.
 
 mod fake;
+mod place;
 mod world;
 
 use crate::{Config, config::Settings};
 use fake::event;
+use place::Place;
 use std::time::Duration;
 use switchboard_boot::Configured as _;
 use switchboard_domain::{ErrorKind, Principal, Role, ServiceName};
@@ -29,14 +31,20 @@ async fn events_are_stored_then_acknowledged() {
 
 #[tokio::test]
 async fn events_that_come_again_after_a_failed_acknowledgement_are_kept_once() {
-    let mut world = World::start(&[]).await;
-    world.session.refuse_acks(2);
-    world.session.publish(&[event(1), event(2), event(3)]);
-    world.acknowledged(3).await;
-    assert!(world.session.deliveries() >= 9, "three events, refused twice: {}", world.session.deliveries());
-    let listed = world.list(200).await.unwrap();
-    assert_eq!((listed.total, listed.events.len()), (3, 3));
-    world.stop().await;
+    for place in Place::each().await {
+        let mut world = World::at(place).await;
+        world.session.refuse_acks(2);
+        world.session.publish(&[event(1), event(2), event(3)]);
+        world.acknowledged(3).await;
+        assert!(
+            world.session.deliveries() >= 9,
+            "three events, refused twice: {}",
+            world.session.deliveries()
+        );
+        let listed = world.list(200).await.unwrap();
+        assert_eq!((listed.total, listed.events.len()), (3, 3));
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -51,15 +59,17 @@ async fn a_session_service_that_is_away_is_asked_again() {
 
 #[tokio::test]
 async fn two_readers_of_one_inbox_keep_an_event_once() {
-    let mut one = World::start(&[]).await;
-    let two = one.second().await;
-    one.session.deliver_to_all();
-    one.session.publish(&(1..=20).map(event).collect::<Vec<_>>());
-    one.acknowledged(20).await;
-    assert_eq!(one.list(200).await.unwrap().total, 20);
-    assert_eq!(two.list(200).await.unwrap().total, 20);
-    two.stop().await;
-    one.stop().await;
+    for place in Place::each().await {
+        let mut one = World::at(place).await;
+        let two = one.second().await;
+        one.session.deliver_to_all();
+        one.session.publish(&(1..=20).map(event).collect::<Vec<_>>());
+        one.acknowledged(20).await;
+        assert_eq!(one.list(200).await.unwrap().total, 20);
+        assert_eq!(two.list(200).await.unwrap().total, 20);
+        two.stop().await;
+        one.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -48,43 +48,48 @@ impl<'a> Replica<'a> {
 
 #[tokio::test]
 async fn a_key_is_published_before_it_signs_and_until_its_tokens_have_expired() {
-    let world = World::new();
-    world.build().await.stop().await;
-    let (one, other) = (Replica::open(&world).await, Replica::open(&world).await);
-    let limits = settings();
-    let lead = limits.jwks_max_age + limits.key_refresh;
+    for world in World::each().await {
+        world.build().await.stop().await;
+        let (one, other) = (Replica::open(&world).await, Replica::open(&world).await);
+        let limits = settings();
+        let lead = limits.jwks_max_age + limits.key_refresh;
 
-    world.clock.pass(limits.key_rotation.saturating_sub(lead + SECOND));
-    one.keys.tend().await.unwrap();
-    assert_eq!(one.published().await, 1);
+        world.clock.pass(limits.key_rotation.saturating_sub(lead + SECOND));
+        one.keys.tend().await.unwrap();
+        assert_eq!(one.published().await, 1);
 
-    // It is time, and both replicas notice.
-    world.clock.pass(SECOND);
-    let (left, right) = tokio::join!(one.keys.tend(), other.keys.tend());
-    left.and(right).unwrap();
-    assert_eq!((one.published().await, other.published().await), (2, 2));
-    let cached = other.keys.jwks().await.unwrap();
-    let old_token = one.token();
+        // It is time, and both replicas notice.
+        world.clock.pass(SECOND);
+        let (left, right) = tokio::join!(one.keys.tend(), other.keys.tend());
+        left.and(right).unwrap();
+        assert_eq!((one.published().await, other.published().await), (2, 2));
+        let cached = other.keys.jwks().await.unwrap();
+        let old_token = one.token();
 
-    // The set that a verifier fetched when the key was new is at most as old as it may be when the key signs.
-    world.clock.pass(lead.saturating_sub(SECOND));
-    assert_eq!(one.keys.signing().unwrap().generation, 1);
-    let last_old_token = one.token();
-    world.clock.pass(SECOND);
-    assert_eq!((one.keys.signing().unwrap().generation, other.keys.signing().unwrap().generation), (2, 2));
-    assert!(verify(&one.token(), &cached).is_ok());
-    assert!(one.accepts(&old_token).await && other.accepts(&last_old_token).await);
+        // The set that a verifier fetched when the key was new is at most as old as it may be when the key signs.
+        world.clock.pass(lead.saturating_sub(SECOND));
+        assert_eq!(one.keys.signing().unwrap().generation, 1);
+        let last_old_token = one.token();
+        world.clock.pass(SECOND);
+        assert_eq!(
+            (one.keys.signing().unwrap().generation, other.keys.signing().unwrap().generation),
+            (2, 2)
+        );
+        assert!(verify(&one.token(), &cached).is_ok());
+        assert!(one.accepts(&old_token).await && other.accepts(&last_old_token).await);
 
-    // The last token of the old key expires 7 days after the key retired.
-    world.clock.pass(limits.visitor_token_life);
-    one.keys.tend().await.unwrap();
-    assert!(one.accepts(&last_old_token).await);
-    world.clock.pass(lead);
-    one.keys.tend().await.unwrap();
-    assert_eq!((one.published().await, other.published().await), (1, 1));
-    assert!(!other.accepts(&last_old_token).await);
-    assert_eq!(world.count("SELECT COUNT(*) FROM signing_key").await, 1);
-    assert!(other.accepts(&one.token()).await);
+        // The last token of the old key expires 7 days after the key retired.
+        world.clock.pass(limits.visitor_token_life);
+        one.keys.tend().await.unwrap();
+        assert!(one.accepts(&last_old_token).await);
+        world.clock.pass(lead);
+        one.keys.tend().await.unwrap();
+        assert_eq!((one.published().await, other.published().await), (1, 1));
+        assert!(!other.accepts(&last_old_token).await);
+        assert_eq!(world.count("SELECT COUNT(*) FROM signing_key").await, 1);
+        assert!(other.accepts(&one.token()).await);
+        world.close().await;
+    }
 }
 
 #[tokio::test]
@@ -101,39 +106,43 @@ async fn a_replica_that_slept_for_months_still_publishes_before_it_signs() {
 
 #[tokio::test]
 async fn a_key_that_is_taken_away_is_replaced_at_once() {
-    let world = World::new();
-    world.build().await.stop().await;
-    let replica = Replica::open(&world).await;
-    let token = replica.token();
-    let stolen = replica.keys.signing().unwrap().kid;
-    world.store().await.forget(&stolen).await.unwrap();
-    assert_eq!(replica.published().await, 0);
-    replica.keys.tend().await.unwrap();
-    assert_ne!(replica.keys.signing().unwrap().kid, stolen);
-    assert!(!replica.accepts(&token).await);
-    assert!(replica.accepts(&replica.token()).await);
+    for world in World::each().await {
+        world.build().await.stop().await;
+        let replica = Replica::open(&world).await;
+        let token = replica.token();
+        let stolen = replica.keys.signing().unwrap().kid;
+        world.store().await.forget(&stolen).await.unwrap();
+        assert_eq!(replica.published().await, 0);
+        replica.keys.tend().await.unwrap();
+        assert_ne!(replica.keys.signing().unwrap().kid, stolen);
+        assert!(!replica.accepts(&token).await);
+        assert!(replica.accepts(&replica.token()).await);
+        world.close().await;
+    }
 }
 
 #[tokio::test]
 async fn the_first_start_may_be_repeated_when_its_outcome_is_unknown() {
-    let world = World::new();
-    world.migrate().await;
-    let store = world.store().await;
-    let now = world.clock.now();
-    let key = NewKey::make(now, now).unwrap();
-    let admin = |name| NewAdmin {
-        id: AgentId::mint(&world.clock, &SystemRng),
-        username: Username::parse(name).unwrap(),
-        password_hash: "$argon2id$".into(),
-        must_change_password: true,
-        created_at: now,
-    };
-    let (ours, theirs) = (admin("admin"), admin("root"));
-    assert!(!store.has_begun().await.unwrap());
-    assert!(store.begin(key.clone(), ours.clone()).await.unwrap());
-    assert!(store.begin(key.clone(), ours).await.unwrap(), "it is ours however often we ask");
-    assert!(!store.begin(NewKey::make(now, now).unwrap(), theirs).await.unwrap());
-    assert!(store.has_begun().await.unwrap());
-    assert_eq!(world.admins().await.len(), 1);
-    assert_eq!(world.count("SELECT COUNT(*) FROM signing_key").await, 1);
+    for world in World::each().await {
+        world.migrate().await;
+        let store = world.store().await;
+        let now = world.clock.now();
+        let key = NewKey::make(now, now).unwrap();
+        let admin = |name| NewAdmin {
+            id: AgentId::mint(&world.clock, &SystemRng),
+            username: Username::parse(name).unwrap(),
+            password_hash: "$argon2id$".into(),
+            must_change_password: true,
+            created_at: now,
+        };
+        let (ours, theirs) = (admin("admin"), admin("root"));
+        assert!(!store.has_begun().await.unwrap());
+        assert!(store.begin(key.clone(), ours.clone()).await.unwrap());
+        assert!(store.begin(key.clone(), ours).await.unwrap(), "it is ours however often we ask");
+        assert!(!store.begin(NewKey::make(now, now).unwrap(), theirs).await.unwrap());
+        assert!(store.has_begun().await.unwrap());
+        assert_eq!(world.admins().await.len(), 1);
+        assert_eq!(world.count("SELECT COUNT(*) FROM signing_key").await, 1);
+        world.close().await;
+    }
 }

@@ -1,5 +1,6 @@
 //! One database, and any number of processes of agent-auth on it.
 
+use super::place::Place;
 use crate::{Config, MIGRATIONS, NAME, build, config::Settings, store::Store};
 use std::{
     sync::{
@@ -8,7 +9,7 @@ use std::{
     },
     time::Duration,
 };
-use switchboard_boot::{Deps, Lifecycle, NodeConfig, Sources, Tree, system::SystemRng};
+use switchboard_boot::{Deps, Lifecycle, NodeConfig, system::SystemRng};
 use switchboard_db::{Db, sql};
 use switchboard_domain::{Clock, ServiceName, Timestamp};
 use switchboard_mesh::{CallContext, Channel, Directory, Guarded, loopback};
@@ -16,7 +17,6 @@ use switchboard_proto::agentauth::v1::{
     GetJwksRequest, GetJwksResponse, IssueVisitorTokenRequest, IssueVisitorTokenResponse,
     agent_auth_service_client::AgentAuthServiceClient,
 };
-use tempfile::TempDir;
 use tonic::{Response, Status};
 
 pub(super) fn settings() -> Settings {
@@ -32,17 +32,6 @@ pub(super) fn settings() -> Settings {
         start_pause = '1ms'
     ";
     toml::from_str(text).unwrap()
-}
-
-/// The defaults, with a folder of its own and patience enough for a machine that does other things too.
-fn node(folder: &std::path::Path) -> NodeConfig {
-    let mut flags = vec![("database.data_dir".to_owned(), folder.to_str().unwrap().to_owned())];
-    for timeout in ["acquire_timeout", "statement_timeout", "lock_timeout", "transaction_timeout"] {
-        flags.push((format!("database.{timeout}"), "20s".to_owned()));
-    }
-    let (sources, mut problems) = (Sources { flags, ..Sources::default() }, Vec::new());
-    let node = Tree::load(&sources, &mut problems).extract(&mut problems);
-    node.unwrap_or_else(|| panic!("{problems:?}"))
 }
 
 /// A clock that stands still until it is told how much time has passed. Clones are one.
@@ -78,18 +67,27 @@ pub(super) struct World {
     pub(super) clock: TestClock,
     settings: Settings,
     node: Arc<NodeConfig>,
-    _folder: TempDir,
+    place: Place,
 }
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::with(settings())
+        Self::at(Place::sqlite(), settings())
     }
 
-    pub(super) fn with(settings: Settings) -> Self {
-        let folder = TempDir::new().unwrap();
+    /// One on each engine there is.
+    pub(super) async fn each() -> Vec<Self> {
+        Place::each().await.into_iter().map(|place| Self::at(place, settings())).collect()
+    }
+
+    /// Takes everything away.
+    pub(super) async fn close(self) {
+        self.place.close().await;
+    }
+
+    pub(super) fn at(place: Place, settings: Settings) -> Self {
         let clock = TestClock(Arc::new(AtomicI64::new(1_700_000_000_123)));
-        Self { clock, settings, node: Arc::new(node(folder.path())), _folder: folder }
+        Self { clock, settings, node: Arc::new(place.node()), place }
     }
 
     /// Builds and starts one process.

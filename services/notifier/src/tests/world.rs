@@ -1,10 +1,10 @@
 //! A notifier, built and running, between a fake session service and the edge.
 
-use super::fake::FakeSession;
+use super::{fake::FakeSession, place::Place};
 use crate::{Config, build, config::Settings};
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::{
-    Deps, Lifecycle, NodeConfig, Sources, Tree,
+    Deps, Lifecycle, NodeConfig,
     system::{SystemClock, SystemRng},
 };
 use switchboard_domain::{Principal, ServiceName};
@@ -15,7 +15,6 @@ use switchboard_proto::{
     },
     session::v1::{OutboxEvent, session_service_server::SessionServiceServer},
 };
-use tempfile::TempDir;
 use tonic::{Status, service::Routes};
 
 /// Longest time that a condition may take to come true.
@@ -28,21 +27,10 @@ pub(super) fn settings() -> Settings {
     .unwrap()
 }
 
-/// The defaults, with a folder of its own and patience enough for a machine that does other things too.
-fn node(folder: &std::path::Path) -> NodeConfig {
-    let mut flags = vec![("database.data_dir".to_owned(), folder.to_str().unwrap().to_owned())];
-    for timeout in ["acquire_timeout", "statement_timeout", "lock_timeout", "transaction_timeout"] {
-        flags.push((format!("database.{timeout}"), "20s".to_owned()));
-    }
-    let (sources, mut problems) = (Sources { flags, ..Sources::default() }, Vec::new());
-    let node = Tree::load(&sources, &mut problems).extract(&mut problems);
-    node.unwrap_or_else(|| panic!("{problems:?}"))
-}
-
 /// A running notifier.
 pub(super) struct World {
     pub(super) session: Arc<FakeSession>,
-    folder: Arc<TempDir>,
+    place: Arc<Place>,
     life: Lifecycle,
     guarded: Guarded,
     node: Arc<NodeConfig>,
@@ -51,18 +39,23 @@ pub(super) struct World {
 impl World {
     /// Starts a notifier with an empty inbox and an outbox that holds `events`.
     pub(super) async fn start(events: &[OutboxEvent]) -> Self {
-        let session = Arc::new(FakeSession::default());
-        session.publish(events);
-        Self::on(session, Arc::new(TempDir::new().unwrap())).await
+        let world = Self::at(Place::sqlite()).await;
+        world.session.publish(events);
+        world
+    }
+
+    /// Starts a notifier with an empty inbox at `place` and an empty outbox.
+    pub(super) async fn at(place: Place) -> Self {
+        Self::on(Arc::new(FakeSession::default()), Arc::new(place)).await
     }
 
     /// Another process with the same database and the same session service.
     pub(super) async fn second(&self) -> Self {
-        Self::on(Arc::clone(&self.session), Arc::clone(&self.folder)).await
+        Self::on(Arc::clone(&self.session), Arc::clone(&self.place)).await
     }
 
-    async fn on(session: Arc<FakeSession>, folder: Arc<TempDir>) -> Self {
-        let node = Arc::new(node(folder.path()));
+    async fn on(session: Arc<FakeSession>, place: Arc<Place>) -> Self {
+        let node = Arc::new(place.node());
         let stack = ServerStack::new(
             ServiceName::Session,
             switchboard_proto::ACCESS,
@@ -85,7 +78,7 @@ impl World {
         for task in server.tasks {
             life.spawn_essential(task.name, task.work);
         }
-        Self { session, folder, life, guarded: server.mounted.unwrap().guarded, node }
+        Self { session, place, life, guarded: server.mounted.unwrap().guarded, node }
     }
 
     /// Waits until so many events were acknowledged.
@@ -114,8 +107,11 @@ impl World {
         context.scope(client.list_received(request)).await.map(tonic::Response::into_inner)
     }
 
-    /// Stops it in order; nothing may be left running and nothing may have failed.
+    /// Stops it in order; nothing may be left running and nothing may have failed. The last one at a place cleans up.
     pub(super) async fn stop(self) {
         assert!(self.life.stop(PATIENCE).await);
+        if let Ok(place) = Arc::try_unwrap(self.place) {
+            place.close().await;
+        }
     }
 }
