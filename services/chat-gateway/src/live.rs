@@ -8,6 +8,9 @@ use switchboard_domain::{SessionName, TurnId};
 use switchboard_proto::chat::v1::turn_event::{Delta, Ended};
 use tokio::sync::watch;
 
+/// A watcher that is further behind than this gets all that it missed in one piece.
+const MERGE_FROM: usize = 4;
+
 /// Turns that run here.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
@@ -141,13 +144,15 @@ impl Watcher {
             return None;
         }
         let from = if self.next == 0 { 0 } else { answer.ends[self.next - 1] };
+        let behind = answer.ends.len() - self.next;
+        let until = if behind > MERGE_FROM { answer.ends.len() } else { self.next + 1 };
         let delta = Delta {
             turn: self.running.turn.to_string(),
             from_chunk: u32::try_from(self.next).unwrap_or(u32::MAX),
-            chunk: u32::try_from(answer.ends.len() - 1).unwrap_or(u32::MAX),
-            text: answer.text[from..].to_owned(),
+            chunk: u32::try_from(until - 1).unwrap_or(u32::MAX),
+            text: answer.text[from..answer.ends[until - 1]].to_owned(),
         };
-        self.next = answer.ends.len();
+        self.next = until;
         Some(delta)
     }
 }
@@ -161,22 +166,33 @@ mod tests {
         live.begin(turn, SessionName::parse("s").unwrap())
     }
 
+    async fn delta(watcher: &mut Watcher) -> (u32, u32, String) {
+        match watcher.next().await {
+            News::Delta(delta) => (delta.from_chunk, delta.chunk, delta.text),
+            News::Ended(_) => panic!("what was said comes before the end"),
+        }
+    }
+
     #[tokio::test]
     async fn watchers_get_everything_however_late_or_slow() {
         let live = Arc::new(Live::default());
         let stage = begin(&live);
         let mut early = live.watch(stage.running.turn).unwrap();
         stage.say("你");
-        let News::Delta(delta) = early.next().await else { panic!() };
-        assert_eq!((delta.from_chunk, delta.chunk, delta.text.as_str()), (0, 0, "你"));
-        stage.say("好");
-        stage.say("!");
+        assert_eq!(delta(&mut early).await, (0, 0, "你".into()));
+        for piece in ["好", ",", "a", "b"] {
+            stage.say(piece);
+        }
         let mut late = live.watch(stage.running.turn).unwrap();
-        let News::Delta(delta) = late.next().await else { panic!() };
-        assert_eq!((delta.from_chunk, delta.chunk, delta.text.as_str()), (0, 2, "你好!"));
+        assert_eq!(delta(&mut late).await, (0, 4, "你好,ab".into()), "far behind: all at once");
         stage.end(Ended::default());
-        let News::Delta(delta) = early.next().await else { panic!("what was said comes before the end") };
-        assert_eq!((delta.from_chunk, delta.chunk, delta.text.as_str()), (1, 2, "好!"));
+        let mut text = String::from("你");
+        for chunk in 1..=4 {
+            let (from, to, piece) = delta(&mut early).await;
+            assert_eq!((from, to), (chunk, chunk), "a little behind: as it was said");
+            text.push_str(&piece);
+        }
+        assert_eq!(text, "你好,ab");
         assert!(matches!(early.next().await, News::Ended(Some(_))));
         assert!(matches!(late.next().await, News::Ended(Some(_))));
     }
