@@ -1,0 +1,238 @@
+//! A whole Switchboard, made of the real programs, in one of its two shapes: everything in one process on SQLite, or six
+//! processes that talk gRPC over TCP on one Postgres. Tests talk to it as customers do, and cannot tell the shapes apart.
+
+use crate::{
+    client::Client,
+    guardian,
+    patience::{eventually, try_within},
+    ports, postgres,
+    program::{Program, Recipe, Stopped},
+    settings::Settings,
+};
+use futures::future::join_all;
+use std::{collections::BTreeMap, time::Duration};
+use switchboard_domain::ServiceName;
+use tempfile::TempDir;
+
+/// Longest time until a program says that it is ready: it may be the first in a long row.
+const START: Duration = Duration::from_secs(60);
+/// Attempts to start on ports that nobody takes meanwhile.
+const STARTS: usize = 3;
+
+/// How a Switchboard is put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// All parts in one process, kept in SQLite.
+    OneProcess,
+    /// Six processes over TCP gRPC, kept in Postgres.
+    Mesh,
+}
+
+impl Shape {
+    /// Its name in file names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OneProcess => "one",
+            Self::Mesh => "mesh",
+        }
+    }
+}
+
+/// A running Switchboard. Everything that was started ends with it.
+#[derive(Debug)]
+pub struct World {
+    /// How it is put together.
+    pub shape: Shape,
+    /// By the parts that they run; the one process has all of them under [`ServiceName::Gateway`].
+    programs: BTreeMap<ServiceName, Program>,
+    /// Where each program tells operators of itself.
+    internal: BTreeMap<ServiceName, u16>,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl World {
+    /// Everything in one process, with the defaults.
+    pub async fn one_process(name: &str) -> Self {
+        Self::start(Shape::OneProcess, &Settings::new(name)).await
+    }
+
+    /// Six processes, with the defaults.
+    pub async fn mesh(name: &str) -> Self {
+        Self::start(Shape::Mesh, &Settings::new(name)).await
+    }
+
+    /// Starts one and waits until it is ready for customers.
+    pub async fn start(shape: Shape, settings: &Settings) -> Self {
+        let mut problem = String::new();
+        for _ in 0..STARTS {
+            let world = Self::prepare(shape, settings).await;
+            match world.begin().await {
+                Ok(()) => return world,
+                // Somebody else took a port between our look and its use.
+                Err(told) if told.contains("cannot be bound") || told.contains("cannot listen") => {
+                    problem = told
+                }
+                Err(told) => panic!("{told}"),
+            }
+        }
+        panic!("{problem}");
+    }
+
+    async fn prepare(shape: Shape, settings: &Settings) -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("switchboard-world.").tempdir().expect("a temporary folder");
+        // Worlds that tests share are never dropped.
+        guardian::remove_at_end(folder.path());
+        let port = ports::free();
+        let mut environment = settings.variables();
+        let mut put = |key: &str, value: String| environment.insert(crate::settings::variable(key), value);
+        put("gateway.listen", format!("127.0.0.1:{port}"));
+        put("database.data_dir", folder.path().join("data").display().to_string());
+        let parts = match shape {
+            Shape::OneProcess => vec![ServiceName::Gateway],
+            Shape::Mesh => {
+                put("database.url", postgres::fresh_database().await);
+                put("node.worker_threads", "1".to_owned());
+                for name in ServiceName::ALL.into_iter().filter(|name| *name != ServiceName::Gateway) {
+                    let address = format!("127.0.0.1:{}", ports::free());
+                    put(&format!("listen.{}", name.snake()), address.clone());
+                    put(&format!("peers.{}", name.snake()), format!("http://{address}"));
+                }
+                ServiceName::ALL.to_vec()
+            }
+        };
+        let internal: BTreeMap<_, _> = parts.iter().map(|name| (*name, ports::free())).collect();
+        let program = |name: &ServiceName| {
+            let mut environment = environment.clone();
+            let listen = format!("127.0.0.1:{}", internal[name]);
+            environment.insert(crate::settings::variable("telemetry.internal_listen"), listen);
+            let (command, label) = match shape {
+                Shape::OneProcess => ("up", format!("{}-one", settings.name)),
+                Shape::Mesh => (name.as_str(), format!("{}-mesh-{name}", settings.name)),
+            };
+            Program::new(Recipe { label, arguments: vec![command.to_owned()], environment })
+        };
+        let programs = parts.iter().map(|name| (*name, program(name))).collect();
+        Self { shape, programs, internal, port, _folder: folder }
+    }
+
+    async fn begin(&self) -> Result<(), String> {
+        for program in self.programs.values() {
+            program.start();
+        }
+        let starts = join_all(self.programs.values().map(|program| program.ready(START))).await;
+        starts.into_iter().collect::<Result<(), String>>()?;
+        let client = self.client();
+        let ready =
+            try_within(START, async || client.try_get("/readyz").await.filter(|answer| answer.status == 200));
+        match ready.await {
+            Some(_) => Ok(()),
+            None => Err(format!("the edge does not become ready:\n{}", self.last_words())),
+        }
+    }
+
+    /// A browser of its own.
+    pub fn client(&self) -> Client {
+        Client::new(&format!("http://127.0.0.1:{}", self.port))
+    }
+
+    /// The page that a program serves to operators.
+    pub async fn internal(&self, name: ServiceName, path: &str) -> crate::client::Answer {
+        let port = self.internal[&self.program_of(name)];
+        Client::new(&format!("http://127.0.0.1:{port}")).get(path).await
+    }
+
+    /// Kills all of it at once, like a power cut.
+    pub fn kill9(&self) {
+        self.programs.values().for_each(Program::kill9);
+    }
+
+    /// Kills the program that runs a part.
+    pub fn kill_part(&self, name: ServiceName) {
+        self.programs[&self.program_of(name)].kill9();
+    }
+
+    /// Starts the program that runs a part again, and waits until it is ready.
+    pub async fn start_part(&self, name: ServiceName) {
+        let program = &self.programs[&self.program_of(name)];
+        program.start();
+        program.ready(START).await.unwrap_or_else(|told| panic!("{told}"));
+    }
+
+    /// Starts everything that does not run, at the same addresses with the same data, and waits until it is ready.
+    pub async fn restart(&self) {
+        for program in self.programs.values().filter(|program| program.pid().is_none()) {
+            program.start();
+        }
+        for program in self.programs.values() {
+            program.ready(START).await.unwrap_or_else(|told| panic!("{told}"));
+        }
+        let client = self.client();
+        eventually("ready after a restart", async || {
+            client.try_get("/readyz").await.filter(|answer| answer.status == 200)
+        })
+        .await;
+    }
+
+    /// Asks everything to stop, the edge first, and tells how it went; fails the test unless all end in order within
+    /// `bound`.
+    pub async fn stop(&self, bound: Duration) -> Vec<(ServiceName, Stopped)> {
+        let mut stopped = Vec::new();
+        // The edge drains while the parts behind it still answer.
+        for name in std::iter::once(ServiceName::Gateway).chain(ServiceName::ALL) {
+            let Some(program) = self.programs.get(&name).filter(|program| program.pid().is_some()) else {
+                continue;
+            };
+            let how = program.stop(bound).await.unwrap_or_else(|told| panic!("{told}"));
+            assert_eq!(how.status.code(), Some(0), "{name} after {:?}:\n{}", how.took, program.last_words());
+            stopped.push((name, how));
+        }
+        stopped
+    }
+
+    /// Sends SIGTERM to the edge and does not wait.
+    pub fn terminate_edge(&self) {
+        self.programs[&ServiceName::Gateway].terminate();
+    }
+
+    /// What the program that runs a part has logged.
+    pub fn log(&self, name: ServiceName) -> String {
+        self.programs[&self.program_of(name)].log()
+    }
+
+    /// The logs of all programs.
+    pub fn logs(&self) -> String {
+        self.programs.values().map(Program::log).collect()
+    }
+
+    /// The ends of all logs.
+    pub fn last_words(&self) -> String {
+        self.programs.values().map(Program::last_words).collect()
+    }
+
+    /// Shows the ends of all logs if the test fails before this is dropped.
+    pub fn evidence(&self) -> Evidence<'_> {
+        Evidence(self)
+    }
+
+    fn program_of(&self, name: ServiceName) -> ServiceName {
+        match self.shape {
+            Shape::OneProcess => ServiceName::Gateway,
+            Shape::Mesh => name,
+        }
+    }
+}
+
+/// Shows the ends of all logs if the test fails before this is dropped.
+#[derive(Debug)]
+pub struct Evidence<'a>(&'a World);
+
+impl Drop for Evidence<'_> {
+    #[expect(clippy::print_stderr, reason = "a failed test tells where to look")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0.last_words());
+        }
+    }
+}
