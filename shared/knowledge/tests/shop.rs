@@ -45,6 +45,7 @@ const ANSWERED: &[(&str, &str, &str)] = &[
     // in other words than the article's
     ("How far can I ride on one charge?", "en/range", ""),
     ("电池能跑多远", "zh/range", ""),
+    ("电池能骑多远？", "zh/range", ""),
     ("how long does the battery last", "en/range", "How many years the battery lasts"),
     ("How do I send the bike back and get my money back?", "en/returns", "*"),
     ("退款多久到账", "zh/returns", "退款什么时候到账"),
