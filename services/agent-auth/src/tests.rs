@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
 use place::Place;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use switchboard_boot::Configured as _;
+use switchboard_boot::{Configured as _, Sources, Tree};
 use switchboard_domain::{ErrorKind, ServiceName};
 use switchboard_mesh::status::from_status;
 use switchboard_proto::agentauth::v1::IssueVisitorTokenRequest;
@@ -199,4 +199,11 @@ fn settings_that_cannot_work_are_told() {
     assert_eq!(keys(|s| s.admin_username = "a b".into()), ["agent_auth.admin_username"]);
     assert_eq!(keys(|s| s.admin_password = "short".into()), ["agent_auth.admin_password"]);
     assert_eq!(keys(|s| s.start_attempts = 0), ["agent_auth.start_attempts"]);
+}
+
+#[test]
+fn the_default_configuration_is_complete_and_works() {
+    let mut problems = Vec::new();
+    let config = Tree::load(&Sources::default(), &mut problems).extract::<Config>(&mut problems);
+    assert!(config.is_some() && problems.is_empty(), "{problems:?}");
 }

@@ -8,7 +8,7 @@ use crate::{Config, config::Settings};
 use fake::event;
 use place::Place;
 use std::time::Duration;
-use switchboard_boot::Configured as _;
+use switchboard_boot::{Configured as _, Sources, Tree};
 use switchboard_domain::{ErrorKind, Principal, Role, ServiceName};
 use switchboard_mesh::status::from_status;
 use switchboard_proto::notifier::v1::ListReceivedRequest;
@@ -123,4 +123,11 @@ fn settings_that_cannot_work_are_told() {
     assert_eq!(keys(|s| s.lease_wait *= 2), ["notifier.lease_wait"]);
     assert_eq!(keys(|s| s.retry_min *= 0), ["notifier.retry_min"]);
     assert_eq!(keys(|s| s.retry_max = s.retry_min / 2), ["notifier.retry_max"]);
+}
+
+#[test]
+fn the_default_configuration_is_complete_and_works() {
+    let mut problems = Vec::new();
+    let config = Tree::load(&Sources::default(), &mut problems).extract::<Config>(&mut problems);
+    assert!(config.is_some() && problems.is_empty(), "{problems:?}");
 }

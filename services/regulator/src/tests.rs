@@ -3,7 +3,7 @@
 use crate::{Config, config::Settings, service::Regulator};
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::{
-    Configured as _,
+    Configured as _, Sources, Tree,
     system::{SystemClock, SystemRng},
 };
 use switchboard_domain::{ErrorKind, Principal, ServiceName, regulation::RulesSource};
@@ -196,4 +196,29 @@ fn the_lists_of_the_original_can_be_taken_over() {
         ),
     };
     assert_eq!(config.check(), []);
+}
+
+#[test]
+fn lists_come_from_the_environment_with_commas() {
+    let variable = |name: &str, text: &str| (format!("SWITCHBOARD__REGULATOR__{name}"), text.to_owned());
+    let read = |environment| {
+        let (sources, mut problems) = (Sources { environment, ..Sources::default() }, Vec::new());
+        let config = Tree::load(&sources, &mut problems).extract::<Config>(&mut problems);
+        (config, problems)
+    };
+    let (config, problems) = read(Vec::new());
+    assert!(config.unwrap().regulator.keywords.is_empty() && problems.is_empty(), "{problems:?}");
+
+    let (config, _) =
+        read(vec![variable("KEYWORDS", "人工,真人, 客服"), variable("VIP_AUTO_ESCALATE", "false")]);
+    let settings = config.unwrap().regulator;
+    assert_eq!(
+        (settings.keywords, settings.vip_auto_escalate),
+        (["人工", "真人", "客服"].map(Into::into).into(), false)
+    );
+
+    let (config, problems) = read(vec![variable("KEYWORDS", "人工,ok,OK")]);
+    assert!(config.is_none());
+    assert_eq!(problems[0].key, "regulator.keywords");
+    assert_eq!(problems[0].problem, "keywords[2] is the same as the phrase at index 1");
 }
