@@ -1,0 +1,296 @@
+//! Failures as HTTP: the only place where a kind becomes a status code. The body is RFC 9457 `application/problem+json`.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::time::Duration;
+use switchboard_domain::{ErrorKind, Failure};
+use switchboard_mesh::{CallContext, status::from_status};
+use utoipa::ToSchema;
+
+/// What a client is told to wait when nobody knows better.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The edge cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A setting is no header value.
+    #[error("{setting} cannot be sent as a header")]
+    Header {
+        /// The setting.
+        setting: &'static str,
+        /// Why.
+        source: http::header::InvalidHeaderValue,
+    },
+}
+
+impl GatewayError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Listen { .. } => ErrorKind::Unavailable,
+            Self::Header { .. } => ErrorKind::Invalid,
+        }
+    }
+}
+
+/// One thing that is wrong with a request's values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct FieldError {
+    /// Where: `["body", "message"]`, `["query", "limit"]`.
+    pub(crate) loc: Vec<String>,
+    /// What.
+    pub(crate) msg: String,
+    /// Stable name of the rule: `missing`, `type_error`, `value_error`.
+    #[serde(rename = "type")]
+    pub(crate) rule: &'static str,
+}
+
+/// A failure on its way to a client.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    failure: Failure,
+    status: StatusCode,
+    errors: Vec<FieldError>,
+}
+
+/// The code of a problem, for the log line of the request.
+#[derive(Debug, Clone)]
+pub(crate) struct ProblemCode(pub(crate) String);
+
+/// The body of a problem, as the API description shows it. Facts such as `max_length` stand beside these members.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProblemBody {
+    /// Relative reference that names the problem.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The HTTP status in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// `CODE: text`.
+    detail: String,
+    /// Stable machine code.
+    code: String,
+    /// The request, as logs know it.
+    request_id: String,
+    /// What is wrong where, for `VALIDATION_ERROR`.
+    errors: Option<Vec<FieldError>>,
+}
+
+/// The HTTP status of a kind.
+pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::Mismatch => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl Problem {
+    /// A problem of the edge's own.
+    pub(crate) fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
+        Failure::new(kind, code, message).into()
+    }
+
+    /// A problem with a status that only HTTP knows.
+    pub(crate) fn with_status(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { failure: Failure::new(ErrorKind::Invalid, code, message), status, errors: Vec::new() }
+    }
+
+    /// A request whose shape is right and whose values are not.
+    pub(crate) fn validation(errors: Vec<FieldError>) -> Self {
+        let told = errors.first().map_or_else(String::new, |error| format!("{}: {}", error.loc.join("."), error.msg));
+        Self { errors, ..Self::with_status(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", told) }
+    }
+
+    /// One wrong value of the query.
+    pub(crate) fn query(name: &str, msg: impl Into<String>) -> Self {
+        let loc = vec!["query".to_owned(), name.to_owned()];
+        Self::validation(vec![FieldError { loc, msg: msg.into(), rule: "value_error" }])
+    }
+
+    /// Nobody is identified.
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(ErrorKind::Unauthenticated, "TOKEN_REQUIRED", "the session's visitor token is required")
+    }
+
+    /// Somebody else is identified.
+    pub(crate) fn not_your_session() -> Self {
+        Self::new(ErrorKind::Forbidden, "NOT_YOUR_SESSION", "the session belongs to somebody else")
+    }
+
+    /// The time is up.
+    pub(crate) fn timeout() -> Self {
+        Self::new(ErrorKind::Timeout, "TIMEOUT", "it took too long; whether it happened is not known, repeat with the same key")
+    }
+
+    /// An answer broke off on its way.
+    pub(crate) fn broken() -> Self {
+        Self::new(ErrorKind::Unavailable, "UNAVAILABLE", "the answer broke off on its way, repeat with the same key")
+    }
+
+    /// Adds one fact.
+    pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.failure = self.failure.with(name, value);
+        self
+    }
+
+    /// Says when to try again.
+    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
+        self.failure = self.failure.retry_after(after);
+        self
+    }
+
+    /// The kind.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.failure.kind
+    }
+
+    /// The machine code.
+    pub(crate) fn code(&self) -> &str {
+        &self.failure.code
+    }
+
+    /// `CODE: text`.
+    pub(crate) fn detail(&self) -> String {
+        self.failure.to_string()
+    }
+
+    fn retry_seconds(&self) -> Option<u64> {
+        let after = match (self.failure.retry_after, self.failure.kind) {
+            (Some(after), _) => after,
+            (None, ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::Unavailable) => RETRY_AFTER,
+            (None, _) => return None,
+        };
+        Some(after.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1))
+    }
+
+    fn body(&self) -> Map<String, Value> {
+        let code = self.code();
+        let request = CallContext::current().map(|context| context.request.to_string()).unwrap_or_default();
+        let mut body = Map::new();
+        body.insert("type".into(), format!("/problems/{}", code.to_lowercase()).into());
+        body.insert("title".into(), self.status.canonical_reason().unwrap_or_default().into());
+        body.insert("status".into(), self.status.as_u16().into());
+        body.insert("detail".into(), self.detail().into());
+        body.insert("code".into(), code.into());
+        body.insert("request_id".into(), request.into());
+        if !self.errors.is_empty() {
+            body.insert("errors".into(), serde_json::to_value(&self.errors).unwrap_or_default());
+        }
+        for (name, value) in &self.failure.facts {
+            let value = value.parse::<i64>().map_or_else(|_| Value::from(value.as_str()), Value::from);
+            body.entry(name.as_str()).or_insert(value);
+        }
+        body
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self { status: status_of(failure.kind), failure, errors: Vec::new() }
+    }
+}
+
+impl From<tonic::Status> for Problem {
+    fn from(status: tonic::Status) -> Self {
+        from_status(&status).into()
+    }
+}
+
+/// A peer sent what cannot be read: that is our fault, not the client's.
+impl From<switchboard_proto::convert::WireError> for Problem {
+    fn from(error: switchboard_proto::convert::WireError) -> Self {
+        tracing::error!(%error, "a peer's answer cannot be read");
+        Failure::internal().into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self.body()).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_seconds() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(ProblemCode(self.failure.code.into_owned()));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_status() {
+        let table = [
+            (ErrorKind::Invalid, 400),
+            (ErrorKind::Mismatch, 422),
+            (ErrorKind::TooLarge, 413),
+            (ErrorKind::Unauthenticated, 401),
+            (ErrorKind::Forbidden, 403),
+            (ErrorKind::NotFound, 404),
+            (ErrorKind::Conflict, 409),
+            (ErrorKind::RateLimited, 429),
+            (ErrorKind::Timeout, 504),
+            (ErrorKind::Unavailable, 503),
+            (ErrorKind::Internal, 500),
+        ];
+        for (kind, status) in table {
+            let response = Problem::new(kind, "SOME_CODE", "some text").into_response();
+            assert_eq!(response.status(), status, "{kind:?}");
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            assert_eq!(response.headers().contains_key("retry-after"), kind.is_transient(), "{kind:?}");
+            assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+        }
+    }
+
+    #[test]
+    fn facts_stand_beside_the_members_and_cannot_replace_them() {
+        let problem = Problem::new(ErrorKind::Invalid, "MESSAGE_TOO_LONG", "太长")
+            .with("max_length", 2000)
+            .with("code_point", "U+0000")
+            .with("status", "spoofed");
+        let body = problem.body();
+        assert_eq!(body["max_length"], 2000);
+        assert_eq!(body["code_point"], "U+0000");
+        assert_eq!(body["status"], 400);
+        assert_eq!(body["detail"], "MESSAGE_TOO_LONG: 太长");
+        assert_eq!(body["type"], "/problems/message_too_long");
+    }
+
+    #[test]
+    fn waiting_is_told_in_whole_seconds_and_never_zero() {
+        let told = |after| {
+            let problem = Problem::new(ErrorKind::RateLimited, "RATE_LIMITED", "slow down").retry_after(after);
+            problem.into_response().headers()["retry-after"].clone()
+        };
+        assert_eq!(told(Duration::from_millis(1)), "1");
+        assert_eq!(told(Duration::from_millis(2001)), "3");
+        assert_eq!(told(Duration::ZERO), "1");
+    }
+}

@@ -1,0 +1,267 @@
+//! `GET /sessions/{session}/events`: the log as it grows, and the answers as they are written. Resumes where the client
+//! was. Whatever ends it is answered so that a browser comes back: with 200.
+
+use crate::{
+    error::{Problem, ProblemBody},
+    extract::{Query, SessionPath},
+    feed::{Feed, Opened},
+    identity::Caller,
+    limits::Class,
+    sse::{self, Cursor, HEARTBEAT, Outbox, Place, Stalled},
+    state::App,
+    turn_stream::{at, next},
+    wire,
+};
+use axum::{extract::State, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use std::time::Duration;
+use switchboard_domain::{ErrorKind, SessionName, TurnId};
+use switchboard_mesh::{CallContext, reply::chain};
+use switchboard_proto::{
+    chat::v1::{FollowRequest, TurnEvent, turn_event},
+    convert::WireError,
+    session::v1::{Position, SubscribeRequest, SubscribeResponse, subscribe_response},
+};
+use tokio::time::Instant;
+use tonic::Streaming;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Follows a session. Frames have an `id` when they tell what is on record; their JSON has a `type`: `message`,
+/// `manual_message`, `status_change`, `turn`, `delta`, `conversation`, `reset` (the state anew, because the asked-for
+/// position is gone) and `bye` (come back after `retry`).
+#[utoipa::path(
+    get, path = "/sessions/{session}/events", tag = "session",
+    params(
+        ("session" = String, Path, description = "The session's name"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Resume after this event"),
+        ("last_event_id" = Option<String>, Query, description = "The same for a first connection"),
+    ),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn subscribe(
+    State(app): State<App>,
+    caller: Caller,
+    SessionPath(session): SessionPath,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.require(&session)?;
+    let after = cursor(&headers, &query)?;
+    if app.tasks.is_stopping() {
+        return Ok(sse::refusal(sse::retry_wait(&app)));
+    }
+    let place = match app.limits.draw(Class::Read, &caller) {
+        Ok(_) => app.streams.enter(&session),
+        Err(_) => None,
+    };
+    let Some(place) = place else {
+        let refuse = app.settings.sse.refuse_retry;
+        return Ok(sse::refusal(sse::jitter(&*app.rng, refuse, refuse * 2)));
+    };
+    let after_position = after.map(|cursor| Position { epoch: cursor.epoch.get(), seq: cursor.seq.get() });
+    let request = SubscribeRequest { session: session.to_string(), after: after_position };
+    let mut log = app.peers.session().subscribe(request).await?.into_inner();
+    let Some(SubscribeResponse { event: Some(subscribe_response::Event::Opened(opened)) }) = log.message().await? else {
+        return Err(Problem::broken());
+    };
+    let opened = Opened::try_from(opened)?;
+    let (feed, first) = Feed::open(&opened, after, app.settings.sse.buffer_events);
+    let (outbox, body) = Outbox::open(&app.settings.sse);
+    let left = caller.expires().map_or(Duration::ZERO, |expires| expires.since(app.clock.now()));
+    let context = CallContext { deadline: None, ..app.context() };
+    let listener = Listener { app: app.clone(), session, outbox, feed, log: Some(log), answer: Answer::default(), place };
+    app.tasks.spawn("events", context.scope(listener.run(first, Instant::now() + left)));
+    Ok(sse::response(body))
+}
+
+/// Where the client was: the header of a browser that comes back wins over the address it first came with.
+fn cursor(headers: &HeaderMap, query: &Query) -> Result<Option<Cursor>, Problem> {
+    let header = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or("?"));
+    let Some(text) = header.or_else(|| query.text("last_event_id")).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let told = "the position is none that this server gave";
+    Cursor::parse(text).map(Some).ok_or_else(|| Problem::new(ErrorKind::Invalid, "INVALID_CURSOR", told))
+}
+
+/// One open event stream.
+struct Listener {
+    app: App,
+    session: SessionName,
+    outbox: Outbox,
+    feed: Feed,
+    log: Option<Streaming<SubscribeResponse>>,
+    answer: Answer,
+    /// Given back when the stream ends.
+    #[expect(dead_code, reason = "counts while it lives")]
+    place: Place,
+}
+
+/// The answer that is being listened to.
+#[derive(Default)]
+struct Answer {
+    turn: Option<TurnId>,
+    pieces: Option<Streaming<TurnEvent>>,
+    /// When it is joined (again).
+    join_at: Option<Instant>,
+    wait: Duration,
+}
+
+/// Why an event stream ends.
+enum End {
+    /// The client is gone or does not read; it finds its way back by itself.
+    Stalled,
+    /// The log broke off or makes no sense.
+    Broken,
+    /// Ours to end: it is told when to come back.
+    Bye,
+}
+
+impl From<Stalled> for End {
+    fn from(_: Stalled) -> Self {
+        Self::Stalled
+    }
+}
+
+impl From<WireError> for End {
+    fn from(error: WireError) -> Self {
+        tracing::error!(%error, "an entry of the log cannot be read");
+        Self::Broken
+    }
+}
+
+impl Listener {
+    async fn run(mut self, first: Vec<Bytes>, expires: Instant) {
+        let end = match self.greet(first).await {
+            Ok(()) => self.listen(expires).await,
+            Err(stalled) => stalled.into(),
+        };
+        match end {
+            End::Stalled => tracing::debug!("a client is gone or does not read its events"),
+            End::Broken => tracing::debug!("the events of a session broke off"),
+            End::Bye => {
+                // If there is no room for it, the client comes back without having been asked.
+                let _ = self.outbox.push(sse::bye(sse::retry_wait(&self.app)));
+            }
+        }
+    }
+
+    async fn greet(&self, first: Vec<Bytes>) -> Result<(), Stalled> {
+        self.outbox.push(sse::retry(sse::retry_wait(&self.app)))?;
+        self.tell(first).await
+    }
+
+    async fn listen(&mut self, expires: Instant) -> End {
+        let stopping = self.app.tasks.stopping();
+        tokio::pin!(stopping);
+        let mut heartbeat = tokio::time::interval(self.app.settings.sse.heartbeat);
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        heartbeat.reset();
+        let mut beats_unread = 0;
+        loop {
+            let outcome = tokio::select! {
+                // The log first: a piece of an answer must not overtake the answer.
+                biased;
+                () = self.outbox.closed() => return End::Stalled,
+                () = &mut stopping => {
+                    let spread = self.app.settings.drain.bye_spread;
+                    tokio::time::sleep(sse::jitter(&*self.app.rng, Duration::ZERO, spread)).await;
+                    return End::Bye;
+                }
+                () = tokio::time::sleep_until(expires) => return End::Bye,
+                event = next(&mut self.log) => match event {
+                    Some(event) => self.log_event(event).await,
+                    None => return End::Broken,
+                },
+                piece = next(&mut self.answer.pieces) => self.piece(piece),
+                () = at(self.answer.join_at) => {
+                    self.join().await;
+                    Ok(())
+                }
+                _ = heartbeat.tick() => {
+                    beats_unread = if self.outbox.is_empty() { 0 } else { beats_unread + 1 };
+                    // Nothing was read for a whole beat: the connection is dead.
+                    if beats_unread > 1 { Err(End::Stalled) } else { self.outbox.push(HEARTBEAT).map_err(End::from) }
+                }
+            };
+            if let Err(end) = outcome {
+                return end;
+            }
+        }
+    }
+
+    async fn log_event(&mut self, event: subscribe_response::Event) -> Result<(), End> {
+        let frames = match event {
+            subscribe_response::Event::Opened(_) => Vec::new(),
+            subscribe_response::Event::Entry(entry) => self.feed.entry(entry.try_into()?).map_err(|gap| {
+                tracing::error!(?gap, "an entry is missing in the log");
+                End::Broken
+            })?,
+            subscribe_response::Event::CaughtUp(caught_up) => {
+                let turn = caught_up.turn.as_deref().map(|turn| wire::turn(turn, "caught_up.turn")).transpose()?;
+                self.feed.caught_up(turn)
+            }
+        };
+        self.tell(frames).await?;
+        if self.feed.turn() != self.answer.turn {
+            let join_at = self.feed.turn().map(|_| Instant::now());
+            let wait = self.app.settings.sse.follow_retry_min;
+            self.answer = Answer { turn: self.feed.turn(), pieces: None, join_at, wait };
+        }
+        Ok(())
+    }
+
+    /// What was missed may take as long as the client needs; what happens now must not wait for it.
+    async fn tell(&self, frames: Vec<Bytes>) -> Result<(), Stalled> {
+        for frame in frames {
+            if self.feed.is_live() {
+                self.outbox.push(frame)?;
+            } else {
+                self.outbox.send(frame, self.app.settings.sse.write_timeout).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: Option<turn_event::Event>) -> Result<(), End> {
+        match piece {
+            Some(turn_event::Event::Delta(delta)) => {
+                if let Some(frame) = self.feed.delta(delta) {
+                    self.outbox.push(frame)?;
+                }
+            }
+            Some(turn_event::Event::Accepted(_) | turn_event::Event::Ended(_)) => {}
+            // It was not there yet, or its worker is gone: the log will show the end, until then look again.
+            None => {
+                self.answer.join_at = Some(Instant::now() + self.answer.wait);
+                self.answer.wait = (self.answer.wait * 2).min(self.app.settings.sse.follow_retry_max);
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins the answer that is being written.
+    async fn join(&mut self) {
+        self.answer.join_at = None;
+        let Some(turn) = self.answer.turn else { return };
+        let request = FollowRequest { session: self.session.to_string(), turn: turn.to_string() };
+        let mut chat = self.app.peers.chat();
+        let joining = tokio::time::timeout(self.app.settings.sse.follow_retry_max, chat.follow(request));
+        match joining.await {
+            Ok(Ok(pieces)) => self.answer.pieces = Some(pieces.into_inner()),
+            Ok(Err(status)) => {
+                tracing::debug!(error = chain(&status), "an answer cannot be joined");
+                self.answer.join_at = Some(Instant::now() + self.app.settings.sse.follow_retry_max);
+            }
+            Err(_elapsed) => self.answer.join_at = Some(Instant::now() + self.app.settings.sse.follow_retry_max),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The edge from outside: requests in, answers out, peers in memory.
+
+mod bodies;
+mod chat;
+mod conversations;
+mod events;
+mod health;
+mod http;
+mod identity;
+mod manual;
+mod openapi;
+mod server;
+mod sessions;

@@ -1,0 +1,309 @@
+//! What browsers see: JSON types of the edge's own, made from domain values. Times are seconds since the Unix epoch,
+//! rounded to milliseconds.
+
+use crate::sse::Cursor;
+use serde::Serialize;
+use switchboard_domain::{
+    Entry, EntryBody, Message, Sender, Session, Status, Timestamp,
+    entry::{AgentRef, Source, StatusChange},
+    session::{Escalation, LogEpoch},
+};
+use utoipa::ToSchema;
+
+/// Name shown for a customer who has told none.
+const NICKNAME: &str = "访客";
+
+/// Seconds since the Unix epoch, with milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this era have 41 bits")]
+pub(crate) fn seconds(at: Timestamp) -> f64 {
+    at.millis() as f64 / 1000.0
+}
+
+/// A session, as `GET /sessions/{session}` and every command answer it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SessionState {
+    session_name: String,
+    /// `bot_active`, `pending_manual`, `manual_live`, `after_hours_email` or `closed`.
+    status: &'static str,
+    conversation_id: Option<String>,
+    user_profile: UserProfile,
+    /// The last 50 messages, oldest first.
+    history: Vec<MessageView>,
+    escalation: Option<EscalationView>,
+    assigned_agent: Option<AgentView>,
+    /// Always null: mails are sent, and reported, by the notifier.
+    mail: Option<String>,
+    created_at: f64,
+    updated_at: f64,
+    last_manual_end_at: Option<f64>,
+    manual_start_at: Option<f64>,
+    ai_fail_count: u32,
+    /// Number of the last entry of the log.
+    head: i64,
+    /// Where an event stream goes on after this state: `Last-Event-ID`.
+    cursor: String,
+    /// The turn that is being answered.
+    running_turn: Option<String>,
+}
+
+/// The customer.
+#[derive(Debug, Serialize, ToSchema)]
+struct UserProfile {
+    nickname: String,
+    email: Option<String>,
+    vip: bool,
+    /// Always empty here; kept for clients of the original.
+    #[schema(value_type = Object)]
+    metadata: serde_json::Map<String, serde_json::Value>,
+    language: &'static str,
+}
+
+/// One message of the log.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct MessageView {
+    /// `user`, `assistant`, `agent` or `system`.
+    pub(crate) role: &'static str,
+    pub(crate) content: String,
+    pub(crate) timestamp: f64,
+    pub(crate) message_id: String,
+    pub(crate) seq: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_message_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) turn_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_name: Option<String>,
+    /// What the answer rests on.
+    pub(crate) sources: Vec<SourceView>,
+    /// The answer stopped in the middle.
+    pub(crate) interrupted: bool,
+}
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct SourceView {
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    article: Option<String>,
+}
+
+/// Why a human was called.
+#[derive(Debug, Serialize, ToSchema)]
+struct EscalationView {
+    reason: &'static str,
+    details: String,
+    severity: &'static str,
+    trigger_at: f64,
+}
+
+/// The agent who has the session.
+#[derive(Debug, Serialize, ToSchema)]
+struct AgentView {
+    id: String,
+    name: String,
+}
+
+/// The agent in an event.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AgentInfo {
+    agent_id: String,
+    agent_name: String,
+}
+
+/// What an event stream says. `seq` is there for what is on record.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// The customer or the bot wrote.
+    Message(MessageView),
+    /// A human wrote, or Switchboard itself did.
+    ManualMessage(MessageView),
+    /// Status or owner changed.
+    StatusChange {
+        status: &'static str,
+        /// Whole seconds.
+        timestamp: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agent_info: Option<AgentInfo>,
+        seq: i64,
+    },
+    /// A turn began or ended.
+    Turn {
+        turn_id: String,
+        state: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        covers: Vec<String>,
+        seq: i64,
+    },
+    /// A piece of an answer that is being written.
+    Delta { turn_id: String, from_chunk: u32, chunk: u32, content: String },
+    /// The bot began a new conversation and has forgotten the old one.
+    Conversation { conversation_id: String, seq: i64 },
+    /// The position asked for is no longer there: here is everything as it stands.
+    Reset { session: Box<SessionState> },
+}
+
+impl SessionState {
+    /// A session with its last messages.
+    pub(crate) fn new(session: &Session, epoch: LogEpoch, tail: &[Entry]) -> Self {
+        Self {
+            session_name: session.name.to_string(),
+            status: session.status.as_str(),
+            conversation_id: session.conversation.clone(),
+            user_profile: UserProfile {
+                nickname: session.profile.nickname.clone().unwrap_or_else(|| NICKNAME.to_owned()),
+                email: session.profile.email.clone(),
+                vip: session.profile.vip,
+                metadata: serde_json::Map::new(),
+                language: session.language().tag(),
+            },
+            history: tail.iter().filter_map(MessageView::of).collect(),
+            escalation: session.escalation.as_ref().map(EscalationView::new),
+            assigned_agent: session.agent.as_ref().map(AgentView::new),
+            mail: None,
+            created_at: seconds(session.created_at),
+            updated_at: seconds(session.updated_at),
+            last_manual_end_at: session.manual_ended_at.map(seconds),
+            manual_start_at: session.manual_since.map(seconds),
+            ai_fail_count: session.ai_failures,
+            head: session.head.get(),
+            cursor: Cursor { epoch, seq: session.head }.to_string(),
+            running_turn: session.turn.map(|turn| turn.to_string()),
+        }
+    }
+}
+
+impl MessageView {
+    /// The message of an entry, if it is one.
+    pub(crate) fn of(entry: &Entry) -> Option<Self> {
+        entry.message().map(|message| Self::new(entry, message))
+    }
+
+    fn new(entry: &Entry, message: &Message) -> Self {
+        Self {
+            role: message.sender.role(),
+            content: message.text.clone(),
+            timestamp: seconds(entry.at),
+            message_id: message.id.to_string(),
+            seq: entry.seq.get(),
+            client_message_id: message.client_message_id.clone(),
+            turn_id: message.turn.map(|turn| turn.to_string()),
+            agent_id: message.agent.as_ref().map(|agent| agent.id.to_string()),
+            agent_name: message.agent.as_ref().map(|agent| agent.name.clone()),
+            sources: sources(&message.sources),
+            interrupted: message.interrupted,
+        }
+    }
+}
+
+/// Sources of an answer.
+pub(crate) fn sources(sources: &[Source]) -> Vec<SourceView> {
+    let view = |source: &Source| SourceView {
+        title: source.title.clone(),
+        url: source.url.clone(),
+        article: source.article.clone(),
+    };
+    sources.iter().map(view).collect()
+}
+
+impl EscalationView {
+    fn new(escalation: &Escalation) -> Self {
+        Self {
+            reason: escalation.reason.as_str(),
+            details: escalation.details.clone(),
+            severity: escalation.severity.as_str(),
+            trigger_at: seconds(escalation.at),
+        }
+    }
+}
+
+impl AgentView {
+    fn new(agent: &AgentRef) -> Self {
+        Self { id: agent.id.to_string(), name: agent.name.clone() }
+    }
+}
+
+impl Event {
+    /// An entry of the log as an event. `manual`: a human is waited for or talks, so what the customer writes goes there.
+    pub(crate) fn of(entry: &Entry, manual: bool) -> Self {
+        match &entry.body {
+            EntryBody::Message(message) => {
+                let view = MessageView::new(entry, message);
+                match message.sender {
+                    Sender::Agent | Sender::System => Self::ManualMessage(view),
+                    Sender::Customer if manual => Self::ManualMessage(view),
+                    Sender::Customer | Sender::Assistant => Self::Message(view),
+                }
+            }
+            EntryBody::Status(change) => Self::status(entry, change),
+            EntryBody::Turn(change) => Self::Turn {
+                turn_id: change.turn.to_string(),
+                state: change.state.as_str(),
+                covers: change.covers.iter().map(ToString::to_string).collect(),
+                seq: entry.seq.get(),
+            },
+            EntryBody::Conversation(id) => Self::Conversation { conversation_id: id.clone(), seq: entry.seq.get() },
+        }
+    }
+
+    fn status(entry: &Entry, change: &StatusChange) -> Self {
+        let info = |agent: &AgentRef| AgentInfo { agent_id: agent.id.to_string(), agent_name: agent.name.clone() };
+        Self::StatusChange {
+            status: change.to.as_str(),
+            timestamp: entry.at.seconds(),
+            reason: change.reason.clone(),
+            agent_info: change.agent.as_ref().map(info),
+            seq: entry.seq.get(),
+        }
+    }
+}
+
+/// Whether a human is waited for or talks.
+pub(crate) fn is_manual(status: Status) -> bool {
+    match status {
+        Status::PendingManual | Status::ManualLive => true,
+        Status::BotActive | Status::AfterHoursEmail | Status::Closed => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::log;
+
+    #[test]
+    fn times_keep_their_milliseconds() {
+        assert_eq!(serde_json::to_string(&seconds(Timestamp::from_millis(1_795_383_375_023))).unwrap(), "1795383375.023");
+    }
+
+    #[test]
+    fn a_session_has_the_fields_that_clients_of_the_original_read() {
+        let session = log::session("alice", 3);
+        let tail = [log::customer(1, "你好"), log::assistant(2, "您好", None)];
+        let state = serde_json::to_value(SessionState::new(&session, LogEpoch::new(1), &tail)).unwrap();
+        for field in ["conversation_id", "escalation", "assigned_agent", "mail", "last_manual_end_at"] {
+            assert!(state[field].is_null(), "{field}");
+        }
+        assert_eq!(state["status"], "bot_active");
+        assert_eq!(state["user_profile"]["nickname"], "访客");
+        assert_eq!(state["history"][0]["role"], "user");
+        assert_eq!(state["history"][1]["content"], "您好");
+        assert_eq!((&state["head"], &state["cursor"]), (&3.into(), &"1.3".into()));
+    }
+
+    #[test]
+    fn who_wrote_decides_the_kind_of_event() {
+        let kind = |entry: &Entry, manual| serde_json::to_value(Event::of(entry, manual)).unwrap()["type"].clone();
+        assert_eq!(kind(&log::customer(1, "a"), false), "message");
+        assert_eq!(kind(&log::customer(1, "a"), true), "manual_message");
+        assert_eq!(kind(&log::assistant(1, "a", None), false), "message");
+        assert_eq!(kind(&log::notice(1, "a", None), false), "manual_message");
+        assert_eq!(kind(&log::agent(1, "a"), true), "manual_message");
+    }
+}
