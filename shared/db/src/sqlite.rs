@@ -52,7 +52,9 @@ impl Sqlite {
                 settings.data_dir.display()
             ))
         })?;
-        let options = options(settings, &settings.data_dir.join(format!("{name}.db")));
+        let path = settings.data_dir.join(format!("{name}.db"));
+        owned_by_us_alone(&path)?;
+        let options = options(settings, &path);
         let lock_path = settings.data_dir.join(format!("{name}.db.lock"));
 
         // Turning a new file into WAL mode needs it alone and does not wait for it: one process after the other.
@@ -66,7 +68,7 @@ impl Sqlite {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(reading(settings, &settings.data_dir.join(format!("{name}.db"))));
+            .connect_lazy_with(reading(settings, &path));
         let (queue, jobs) = mpsc::channel(settings.write_queue);
         let (closing, tasks, health) =
             (CancellationToken::new(), TaskTracker::new(), Arc::new(Health::new()));
@@ -157,6 +159,15 @@ fn base(settings: &Settings, file: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", format!("-{cache_kib}"))
         // A disk error in mapped memory would be a signal that ends the process instead of an error.
         .pragma("mmap_size", "0")
+}
+
+/// Makes the database file readable for us alone: signing keys and customers' words are in there. SQLite gives its
+/// journal files the mode of the database.
+fn owned_by_us_alone(path: &Path) -> Result<(), DbError> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.and_then(|file| file.set_permissions(std::fs::Permissions::from_mode(0o600)))
+        .map_err(|error| DbError::Misconfigured(format!("{} cannot be used: {error}", path.display())))
 }
 
 /// Takes the lock file, held until the returned file is dropped.
