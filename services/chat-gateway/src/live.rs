@@ -76,6 +76,11 @@ impl Live {
 }
 
 impl Stage {
+    /// Watches from the beginning.
+    pub(crate) fn watch(&self) -> Watcher {
+        Watcher::new(Arc::clone(&self.running))
+    }
+
     /// Adds a chunk.
     pub(crate) fn say(&self, chunk: &str) {
         {

@@ -81,11 +81,13 @@ impl Service {
         let place = Place { session: name, epoch: said.epoch, seq: kept.seq };
         match &said.next {
             Some(Next::Turn(turn)) => {
-                let id = turn.id.clone();
-                self.conductor.start(turn.clone(), parameters)?;
-                Ok((Some(id.clone()), Watch::Turn(place, id)))
+                // Watched before it can end: from here on it runs by itself.
+                let watcher = self.conductor.start(turn.clone(), parameters)?;
+                Ok((Some(turn.id.clone()), Watch::Turn(place, turn.id.clone(), Some(watcher))))
             }
-            Some(Next::CoveredByTurn(turn)) => Ok((Some(turn.clone()), Watch::Turn(place, turn.clone()))),
+            Some(Next::CoveredByTurn(turn)) => {
+                Ok((Some(turn.clone()), Watch::Turn(place, turn.clone(), None)))
+            }
             Some(Next::BehindTurn(_)) => {
                 let message = switchboard_domain::Entry::try_from(kept)?;
                 let id = message.message().map(|message| message.id).ok_or(WireError::new("entries"))?;
@@ -156,26 +158,26 @@ struct Place {
 
 /// What a stream waits for.
 enum Watch {
-    /// The end of this turn.
-    Turn(Place, String),
+    /// The end of this turn; with a watcher when it was begun here.
+    Turn(Place, String, Option<Watcher>),
     /// The turn that covers this message, and its end.
     Message(Place, MessageId),
 }
 
 impl Watch {
     async fn run(self, conductor: &Conductor, sender: &Sender) -> Result<(), ChatError> {
-        let (place, turn) = match self {
-            Self::Turn(place, turn) => (place, turn),
+        let (place, turn, watcher) = match self {
+            Self::Turn(place, turn, watcher) => (place, turn, watcher),
             Self::Message(place, message) => {
                 let turn = wait(conductor, &place, |change| {
                     change.covers.contains(&message).then(|| change.turn.to_string())
                 });
                 let turn = turn.await?;
-                (place, turn)
+                (place, turn, None)
             }
         };
         let id = TurnId::parse(&turn).map_err(|_| WireError::new("turn"))?;
-        if let Some(watcher) = conductor.live.watch(id)
+        if let Some(watcher) = watcher.or_else(|| conductor.live.watch(id))
             && let Some(ended) = pass_on(watcher, sender).await
         {
             let _ = sender.send(Ok(event(Event::Ended(ended)))).await;

@@ -12,7 +12,7 @@ use crate::{
     error::ChatError,
     finish::Outcome,
     ladder::{Answering, Ladder},
-    live::{Live, Stage},
+    live::{Live, Stage, Watcher},
     peers::{Peers, as_myself},
 };
 use futures::StreamExt as _;
@@ -89,9 +89,10 @@ impl Conductor {
         })
     }
 
-    /// Starts working on a turn, and on those that follow from it, in a task of its own.
-    pub(crate) fn start(&self, turn: wire::Turn, parameters: Parameters) -> Result<(), ChatError> {
+    /// Starts working on a turn, and on those that follow from it, in a task of its own. Gives one who watches it.
+    pub(crate) fn start(&self, turn: wire::Turn, parameters: Parameters) -> Result<Watcher, ChatError> {
         let stage = self.stage(&turn)?;
+        let watcher = stage.watch();
         let context = CallContext::current()
             .unwrap_or_else(|| CallContext::background(crate::NAME, &*self.clock, &*self.rng))
             .detached(crate::NAME);
@@ -99,7 +100,7 @@ impl Conductor {
         let this = self.clone();
         let work = async move { this.run(turn, stage, parameters).await };
         self.tasks.spawn("chat.turn", context.scope(work).instrument(span));
-        Ok(())
+        Ok(watcher)
     }
 
     fn stage(&self, turn: &wire::Turn) -> Result<Stage, ChatError> {
