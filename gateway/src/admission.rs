@@ -78,16 +78,14 @@ impl Drop for Waiting<'_> {
 
 /// Lets a request in when there is a place. Never in front of probes: a busy server is a healthy one.
 pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
-    match app.admissions.enter().await {
-        Ok(_place) => next.run(request).await,
-        Err(Full) => {
-            metrics::counter!("switchboard_http_shed").increment(1);
-            let least = app.settings.admission.retry_after;
-            Problem::new(ErrorKind::Unavailable, "OVERLOADED", "too much to do at once, try again")
-                .retry_after(jitter(&*app.rng, least, least * 2))
-                .into_response()
-        }
-    }
+    let Ok(_place) = app.admissions.enter().await else {
+        metrics::counter!("switchboard_http_shed").increment(1);
+        let least = app.settings.admission.retry_after;
+        return Problem::new(ErrorKind::Unavailable, "OVERLOADED", "too much to do at once, try again")
+            .retry_after(jitter(&*app.rng, least, least * 2))
+            .into_response();
+    };
+    next.run(request).await
 }
 
 #[cfg(test)]

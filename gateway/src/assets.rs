@@ -28,7 +28,8 @@ pub(crate) async fn serve(request: Request) -> Result<Response, Problem> {
 fn respond(file: EmbeddedFile, asked: &HeaderMap) -> Response {
     let tag = etag(&file);
     let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_known = known.flat_map(|line| line.split(',')).any(|one| one.trim().trim_start_matches("W/") == tag);
+    let is_known =
+        known.flat_map(|line| line.split(',')).any(|one| one.trim().trim_start_matches("W/") == tag);
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

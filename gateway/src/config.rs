@@ -293,7 +293,11 @@ impl Configured for Config {
             require(secret.len() >= SECRET_MIN_BYTES, "gateway.visitor.shop_secret", told);
             let issuer = &settings.visitor.shop_issuer;
             let told = "is needed with a secret, and must differ from gateway.visitor.issuer".to_owned();
-            require(!issuer.is_empty() && *issuer != settings.visitor.issuer, "gateway.visitor.shop_issuer", told);
+            require(
+                !issuer.is_empty() && *issuer != settings.visitor.issuer,
+                "gateway.visitor.shop_issuer",
+                told,
+            );
         }
         let cookie = &settings.visitor.cookie;
         let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -335,7 +339,9 @@ mod tests {
         for good in ["https://shop.example.com", "http://127.0.0.1:8000", "https://[::1]:8443"] {
             assert!(is_origin(good), "{good}");
         }
-        for bad in ["null", "*", "https://", "https://*.example.com", "https://a/b", "ftp://a", "shop.example.com"] {
+        for bad in
+            ["null", "*", "https://", "https://*.example.com", "https://a/b", "ftp://a", "shop.example.com"]
+        {
             assert!(!is_origin(bad), "{bad}");
         }
     }

@@ -55,9 +55,12 @@ pub(crate) struct FieldError {
     pub(crate) rule: &'static str,
 }
 
-/// A failure on its way to a client.
+/// A failure on its way to a client. Boxed: the good case should not have to carry its size around.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     failure: Failure,
     status: StatusCode,
     errors: Vec<FieldError>,
@@ -105,6 +108,10 @@ pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
 }
 
 impl Problem {
+    fn of(failure: Failure, status: StatusCode) -> Self {
+        Self(Box::new(Inner { failure, status, errors: Vec::new() }))
+    }
+
     /// A problem of the edge's own.
     pub(crate) fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
         Failure::new(kind, code, message).into()
@@ -112,13 +119,17 @@ impl Problem {
 
     /// A problem with a status that only HTTP knows.
     pub(crate) fn with_status(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { failure: Failure::new(ErrorKind::Invalid, code, message), status, errors: Vec::new() }
+        Self::of(Failure::new(ErrorKind::Invalid, code, message), status)
     }
 
     /// A request whose shape is right and whose values are not.
     pub(crate) fn validation(errors: Vec<FieldError>) -> Self {
-        let told = errors.first().map_or_else(String::new, |error| format!("{}: {}", error.loc.join("."), error.msg));
-        Self { errors, ..Self::with_status(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", told) }
+        let told = errors
+            .first()
+            .map_or_else(String::new, |error| format!("{}: {}", error.loc.join("."), error.msg));
+        let mut problem = Self::with_status(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", told);
+        problem.0.errors = errors;
+        problem
     }
 
     /// One wrong value of the query.
@@ -139,43 +150,51 @@ impl Problem {
 
     /// The time is up.
     pub(crate) fn timeout() -> Self {
-        Self::new(ErrorKind::Timeout, "TIMEOUT", "it took too long; whether it happened is not known, repeat with the same key")
+        Self::new(
+            ErrorKind::Timeout,
+            "TIMEOUT",
+            "it took too long; whether it happened is not known, repeat with the same key",
+        )
     }
 
     /// An answer broke off on its way.
     pub(crate) fn broken() -> Self {
-        Self::new(ErrorKind::Unavailable, "UNAVAILABLE", "the answer broke off on its way, repeat with the same key")
+        Self::new(
+            ErrorKind::Unavailable,
+            "UNAVAILABLE",
+            "the answer broke off on its way, repeat with the same key",
+        )
     }
 
     /// Adds one fact.
     pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
-        self.failure = self.failure.with(name, value);
+        self.0.failure = self.0.failure.with(name, value);
         self
     }
 
     /// Says when to try again.
     pub(crate) fn retry_after(mut self, after: Duration) -> Self {
-        self.failure = self.failure.retry_after(after);
+        self.0.failure = self.0.failure.retry_after(after);
         self
     }
 
     /// The kind.
     pub(crate) fn kind(&self) -> ErrorKind {
-        self.failure.kind
+        self.0.failure.kind
     }
 
     /// The machine code.
     pub(crate) fn code(&self) -> &str {
-        &self.failure.code
+        &self.0.failure.code
     }
 
     /// `CODE: text`.
     pub(crate) fn detail(&self) -> String {
-        self.failure.to_string()
+        self.0.failure.to_string()
     }
 
     fn retry_seconds(&self) -> Option<u64> {
-        let after = match (self.failure.retry_after, self.failure.kind) {
+        let after = match (self.0.failure.retry_after, self.0.failure.kind) {
             (Some(after), _) => after,
             (None, ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::Unavailable) => RETRY_AFTER,
             (None, _) => return None,
@@ -188,15 +207,15 @@ impl Problem {
         let request = CallContext::current().map(|context| context.request.to_string()).unwrap_or_default();
         let mut body = Map::new();
         body.insert("type".into(), format!("/problems/{}", code.to_lowercase()).into());
-        body.insert("title".into(), self.status.canonical_reason().unwrap_or_default().into());
-        body.insert("status".into(), self.status.as_u16().into());
+        body.insert("title".into(), self.0.status.canonical_reason().unwrap_or_default().into());
+        body.insert("status".into(), self.0.status.as_u16().into());
         body.insert("detail".into(), self.detail().into());
         body.insert("code".into(), code.into());
         body.insert("request_id".into(), request.into());
-        if !self.errors.is_empty() {
-            body.insert("errors".into(), serde_json::to_value(&self.errors).unwrap_or_default());
+        if !self.0.errors.is_empty() {
+            body.insert("errors".into(), serde_json::to_value(&self.0.errors).unwrap_or_default());
         }
-        for (name, value) in &self.failure.facts {
+        for (name, value) in &self.0.failure.facts {
             let value = value.parse::<i64>().map_or_else(|_| Value::from(value.as_str()), Value::from);
             body.entry(name.as_str()).or_insert(value);
         }
@@ -206,7 +225,8 @@ impl Problem {
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        Self { status: status_of(failure.kind), failure, errors: Vec::new() }
+        let status = status_of(failure.kind);
+        Self::of(failure, status)
     }
 }
 
@@ -227,16 +247,16 @@ impl From<switchboard_proto::convert::WireError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.body()).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.0.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_seconds() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(ProblemCode(self.failure.code.into_owned()));
+        response.extensions_mut().insert(ProblemCode(self.0.failure.code.into_owned()));
         response
     }
 }
@@ -286,7 +306,8 @@ mod tests {
     #[test]
     fn waiting_is_told_in_whole_seconds_and_never_zero() {
         let told = |after| {
-            let problem = Problem::new(ErrorKind::RateLimited, "RATE_LIMITED", "slow down").retry_after(after);
+            let problem =
+                Problem::new(ErrorKind::RateLimited, "RATE_LIMITED", "slow down").retry_after(after);
             problem.into_response().headers()["retry-after"].clone()
         };
         assert_eq!(told(Duration::from_millis(1)), "1");

@@ -28,18 +28,29 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let told = "the body must be application/json";
-            return Err(Problem::with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", told));
+            return Err(Problem::with_status(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                told,
+            ));
         }
         let read = read_body(app, request);
-        let slow = Problem::with_status(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body took too long to arrive");
-        let bytes = tokio::time::timeout(app.settings.body_timeout, read).await.map_err(|_elapsed| slow)??;
+        let slow = Problem::with_status(
+            StatusCode::REQUEST_TIMEOUT,
+            "BODY_TIMEOUT",
+            "the body took too long to arrive",
+        );
+        let bytes =
+            tokio::time::timeout(app.settings.body_timeout, read).await.map_err(|_elapsed| slow)??;
         parse(&bytes, app.settings.max_json_depth).map(Self)
     }
 }
 
 /// Whether a body claims to be JSON: `application/json` or `application/…+json`.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(text) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let Some(text) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }

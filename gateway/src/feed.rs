@@ -6,10 +6,7 @@ use crate::{
     view::{Event, SessionState, is_manual},
 };
 use bytes::Bytes;
-use switchboard_domain::{
-    Entry, EntryBody, Sender, Seq, Session, TurnId,
-    session::LogEpoch,
-};
+use switchboard_domain::{Entry, EntryBody, Sender, Seq, Session, TurnId, session::LogEpoch};
 use switchboard_proto::chat::v1::turn_event::Delta;
 
 /// How a subscription begins.
@@ -154,8 +151,8 @@ mod tests {
         Opened { session, epoch: LogEpoch::new(1), reset, tail: Vec::new() }
     }
 
-    fn at(seq: i64) -> Option<Cursor> {
-        Some(Cursor { epoch: LogEpoch::new(1), seq: Seq::new(seq) })
+    fn at(seq: i64) -> Cursor {
+        Cursor { epoch: LogEpoch::new(1), seq: Seq::new(seq) }
     }
 
     fn kinds(frames: &[Bytes]) -> Vec<String> {
@@ -173,19 +170,19 @@ mod tests {
 
     #[test]
     fn entries_are_told_once_in_order_and_a_gap_is_noticed() {
-        let (mut feed, frames) = Feed::open(&opened(2, Status::BotActive, false), at(2), 10);
+        let (mut feed, frames) = Feed::open(&opened(2, Status::BotActive, false), Some(at(2)), 10);
         assert!(frames.is_empty());
         assert_eq!(feed.entry(log::customer(2, "a")).unwrap().len(), 0);
-        assert_eq!(feed.entry(log::customer(3, "b")).unwrap(), [frame(
-            at(3),
-            &Event::of(&log::customer(3, "b"), false)
-        )]);
+        assert_eq!(
+            feed.entry(log::customer(3, "b")).unwrap(),
+            [frame(Some(at(3)), &Event::of(&log::customer(3, "b"), false))]
+        );
         assert_eq!(feed.entry(log::customer(5, "c")), Err(Gap));
     }
 
     #[test]
     fn a_reset_tells_the_state_and_goes_on_after_it() {
-        let (mut feed, frames) = Feed::open(&opened(7, Status::BotActive, true), at(99), 10);
+        let (mut feed, frames) = Feed::open(&opened(7, Status::BotActive, true), Some(at(99)), 10);
         assert_eq!(kinds(&frames), ["reset"]);
         assert!(frames[0].starts_with(b"id: 1.7\n"));
         assert_eq!(feed.entry(log::customer(8, "b")).unwrap().len(), 1);
@@ -210,7 +207,7 @@ mod tests {
 
     #[test]
     fn whether_a_replayed_message_went_to_a_human_is_shown_by_what_follows() {
-        let (mut feed, _) = Feed::open(&opened(5, Status::BotActive, false), at(2), 10);
+        let (mut feed, _) = Feed::open(&opened(5, Status::BotActive, false), Some(at(2)), 10);
         assert!(feed.entry(log::customer(3, "to the agent")).unwrap().is_empty());
         let frames = feed.entry(log::status(4, Status::ManualLive, Status::BotActive)).unwrap();
         assert_eq!(kinds(&frames), ["manual_message", "status_change"]);
@@ -219,12 +216,12 @@ mod tests {
 
     #[test]
     fn without_a_status_change_the_head_shows_it() {
-        let (mut feed, _) = Feed::open(&opened(4, Status::ManualLive, false), at(2), 10);
+        let (mut feed, _) = Feed::open(&opened(4, Status::ManualLive, false), Some(at(2)), 10);
         feed.entry(log::customer(3, "a")).unwrap();
         feed.entry(log::customer(4, "b")).unwrap();
         assert_eq!(kinds(&feed.caught_up(None)), ["manual_message", "manual_message"]);
         // What is kept back is bounded.
-        let (mut feed, _) = Feed::open(&opened(9, Status::ManualLive, false), at(2), 1);
+        let (mut feed, _) = Feed::open(&opened(9, Status::ManualLive, false), Some(at(2)), 1);
         assert!(feed.entry(log::customer(3, "a")).unwrap().is_empty());
         assert_eq!(feed.entry(log::customer(4, "b")).unwrap().len(), 2);
         assert_eq!(feed.entry(log::customer(5, "c")).unwrap().len(), 1);

@@ -59,7 +59,11 @@ impl HttpServer {
     pub(crate) async fn serve(self, router: Router, tasks: Lifecycle) {
         let Self { listener, settings, .. } = self;
         let builder = Arc::new(builder(&settings.server));
-        let most = if settings.server.max_connections == 0 { Semaphore::MAX_PERMITS } else { settings.server.max_connections };
+        let most = if settings.server.max_connections == 0 {
+            Semaphore::MAX_PERMITS
+        } else {
+            settings.server.max_connections
+        };
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let stop = stop_at(tasks.clone(), settings.drain.announce);
         tokio::pin!(stop);
@@ -78,7 +82,10 @@ impl HttpServer {
                 }
             };
             let connection = Connection { builder: Arc::clone(&builder), stream, peer, place };
-            tasks.spawn("http-connection", connection.serve(router.clone(), tasks.clone(), settings.drain.clone()));
+            tasks.spawn(
+                "http-connection",
+                connection.serve(router.clone(), tasks.clone(), settings.drain.clone()),
+            );
         }
     }
 }
@@ -129,11 +136,12 @@ struct Connection {
 impl Connection {
     async fn serve(self, router: Router, tasks: Lifecycle, drain: crate::config::Drain) {
         let Self { builder, stream, peer, place } = self;
-        let service: MapRequest<Router, _> = router.map_request(move |request: http::Request<hyper::body::Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer));
-            request
-        });
+        let service: MapRequest<Router, _> =
+            router.map_request(move |request: http::Request<hyper::body::Incoming>| {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(Peer(peer));
+                request
+            });
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         tokio::pin!(connection);
         let stop = stop_at(tasks, drain.announce);
@@ -142,13 +150,12 @@ impl Connection {
             ended = &mut connection => Some(ended),
             () = &mut stop => None,
         };
-        let ended = match ended {
-            Some(ended) => Ok(ended),
-            None => {
-                // No further requests on this connection; those that are open may finish, streams say bye.
-                connection.as_mut().graceful_shutdown();
-                tokio::time::timeout(drain.finish, connection).await
-            }
+        let ended = if let Some(ended) = ended {
+            Ok(ended)
+        } else {
+            // No further requests on this connection; those that are open may finish, streams say bye.
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(drain.finish, connection).await
         };
         match ended {
             Ok(Ok(())) => {}

@@ -19,7 +19,9 @@ use axum::{
 use http::{HeaderMap, header, request::Parts};
 use sha2::{Digest as _, Sha256};
 use std::sync::{Arc, Weak};
-use switchboard_domain::{Clock, ErrorKind, Principal, Rng, ServiceName, SessionName, Timestamp, session::Profile};
+use switchboard_domain::{
+    Clock, ErrorKind, Principal, Rng, ServiceName, SessionName, Timestamp, session::Profile,
+};
 use switchboard_mesh::CallContext;
 
 /// How a token came.
@@ -48,7 +50,9 @@ pub(crate) struct Caller {
 impl Caller {
     /// On whose behalf calls are made.
     pub(crate) fn principal(&self) -> Principal {
-        self.visitor.as_ref().map_or(Principal::Anonymous, |visitor| Principal::Visitor(visitor.token.session.clone()))
+        self.visitor
+            .as_ref()
+            .map_or(Principal::Anonymous, |visitor| Principal::Visitor(visitor.token.session.clone()))
     }
 
     /// What the token says of the customer.
@@ -207,7 +211,8 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
 
 /// Only our own tokens are renewed: what the shop signs, the shop renews.
 fn is_old(app: &App, token: &Verified) -> bool {
-    token.signer == Signer::Switchboard && app.clock.now().since(token.issued) > app.settings.visitor.renew_after
+    token.signer == Signer::Switchboard
+        && app.clock.now().since(token.issued) > app.settings.visitor.renew_after
 }
 
 #[cfg(test)]

@@ -143,7 +143,8 @@ impl Verifier {
             return Err(Rejected::TooLong);
         }
         let mut parts = token.split('.');
-        let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(Rejected::Malformed);
         };
         let header = object(header)?;
@@ -157,14 +158,21 @@ impl Verifier {
                 let kid = header.get("kid").and_then(Value::as_str).ok_or(Rejected::Header)?;
                 (&self.own, keys.0.get(kid).ok_or(Rejected::UnknownKey)?)
             }
-            (Some("HS256"), Some((rules, key))) if matches!(kind, None | Some(Some(TYPE | "JWT"))) => (rules, key),
+            (Some("HS256"), Some((rules, key))) if matches!(kind, None | Some(Some(TYPE | "JWT"))) => {
+                (rules, key)
+            }
             _ => return Err(Rejected::Header),
         };
         let claims = signed_claims(token, key, rules.algorithm)?;
         self.check(&claims, rules, now)
     }
 
-    fn check(&self, claims: &Map<String, Value>, rules: &Rules, now: Timestamp) -> Result<Verified, Rejected> {
+    fn check(
+        &self,
+        claims: &Map<String, Value>,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Verified, Rejected> {
         let text = |name: &'static str| claims.get(name).and_then(Value::as_str).ok_or(Rejected::Claim(name));
         if text("iss")? != rules.issuer {
             return Err(Rejected::Claim("iss"));
@@ -202,18 +210,25 @@ fn object(part: &str) -> Result<Map<String, Value>, Rejected> {
 }
 
 /// The claims, if the signature is right.
-fn signed_claims(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Map<String, Value>, Rejected> {
+fn signed_claims(
+    token: &str,
+    key: &DecodingKey,
+    algorithm: Algorithm,
+) -> Result<Map<String, Value>, Rejected> {
     let mut validation = Validation::new(algorithm);
     // Its own checks accept too much and read the system clock; see `Verifier::check`.
     validation.required_spec_claims = HashSet::new();
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = false;
-    #[expect(clippy::disallowed_methods, reason = "the one verifier: everything but the signature is checked here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one verifier: everything but the signature is checked here"
+    )]
     let decoded = jsonwebtoken::decode::<Map<String, Value>>(token, key, &validation);
-    decoded.map(|data| data.claims).map_err(|error| match error.kind() {
-        jsonwebtoken::errors::ErrorKind::InvalidSignature => Rejected::Signature,
-        _ => Rejected::Malformed,
+    decoded.map(|data| data.claims).map_err(|error| {
+        let is_signature = matches!(error.kind(), jsonwebtoken::errors::ErrorKind::InvalidSignature);
+        if is_signature { Rejected::Signature } else { Rejected::Malformed }
     })
 }
 
@@ -238,7 +253,8 @@ fn profile(claims: &Map<String, Value>) -> Result<Option<Profile>, Rejected> {
         Some(_) => return Err(Rejected::Claim("vip")),
     };
     let language = text("language", LANGUAGE_MAX)?.and_then(|tag| Language::from_tag(&tag));
-    let profile = Profile { nickname: text("name", NAME_MAX)?, email: text("email", EMAIL_MAX)?, vip, language };
+    let profile =
+        Profile { nickname: text("name", NAME_MAX)?, email: text("email", EMAIL_MAX)?, vip, language };
     Ok((profile != Profile::default()).then_some(profile))
 }
 

@@ -97,15 +97,11 @@ impl Keys {
         };
         let json = response.jwks_json;
         // The same keys stay the same set: what was verified with them stays verified.
-        let keys = match self.known().filter(|fetched| *fetched.json == *json) {
-            Some(fetched) => fetched.keys,
-            None => match KeySet::parse(&json).filter(|keys| !keys.is_empty()) {
-                Some(keys) => Arc::new(keys),
-                None => {
-                    tracing::error!("agent-auth gave no usable key");
-                    return false;
-                }
-            },
+        let same = self.known().filter(|fetched| *fetched.json == *json).map(|fetched| fetched.keys);
+        let new = || KeySet::parse(&json).filter(|keys| !keys.is_empty()).map(Arc::new);
+        let Some(keys) = same.or_else(new) else {
+            tracing::error!("agent-auth gave no usable key");
+            return false;
         };
         let age = Duration::from_millis(u64::try_from(response.max_age_ms).unwrap_or(0)).max(self.refetch);
         let now = Instant::now();

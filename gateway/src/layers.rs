@@ -85,7 +85,8 @@ async fn plain(State(app): State<App>, request: Request, next: Next) -> Response
     let settings = &app.settings;
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
         let told = "the method is not allowed here";
-        return Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", told).into_response();
+        return Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", told)
+            .into_response();
     }
     let uri = request.uri();
     let length = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);

@@ -48,6 +48,7 @@ pub const NAME: ServiceName = ServiceName::Gateway;
 ///
 /// # Errors
 /// [`BuildError`] when the port is taken or a setting cannot be used.
+#[expect(clippy::unused_async, reason = "the face of every part")]
 pub async fn build(config: Config, deps: Deps) -> Result<Server, BuildError> {
     let settings = config.gateway;
     let peers = Peers::new(&deps)?;

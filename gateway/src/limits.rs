@@ -90,10 +90,13 @@ impl Limits {
         };
         let Some(budget) = budget else { return Ok(None) };
         let client = match (&caller.visitor, class) {
-            (Some(visitor), Class::Chat | Class::Write | Class::Read) => Client::Visitor(visitor.token.session.clone()),
+            (Some(visitor), Class::Chat | Class::Write | Class::Read) => {
+                Client::Visitor(visitor.token.session.clone())
+            }
             (Some(_), Class::NewSession) | (None, _) => Client::Address(caller.ip.key()),
         };
-        let left = |remaining, wait| Left { name: budget.name, per_minute: budget.per_minute, remaining, wait };
+        let left =
+            |remaining, wait| Left { name: budget.name, per_minute: budget.per_minute, remaining, wait };
         match budget.limiter.check_key(&client) {
             Ok(state) => Ok(Some(left(state.remaining_burst_capacity(), Duration::ZERO))),
             Err(not_until) => {
@@ -128,7 +131,8 @@ pub(crate) struct Refused(Left);
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        Self::new(ErrorKind::RateLimited, "RATE_LIMITED", "too many requests, slow down").retry_after(refused.0.wait)
+        Self::new(ErrorKind::RateLimited, "RATE_LIMITED", "too many requests, slow down")
+            .retry_after(refused.0.wait)
     }
 }
 

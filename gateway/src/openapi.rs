@@ -41,7 +41,8 @@ impl utoipa::Modify for VisitorToken {
         components.add_security_scheme("visitor", SecurityScheme::Http(bearer));
         components.add_security_scheme("visitor_cookie", SecurityScheme::ApiKey(cookie));
         let none = SecurityRequirement::default();
-        let either = ["visitor", "visitor_cookie"].map(|name| SecurityRequirement::new(name, Vec::<String>::new()));
+        let either =
+            ["visitor", "visitor_cookie"].map(|name| SecurityRequirement::new(name, Vec::<String>::new()));
         description.security = Some([none].into_iter().chain(either).collect());
     }
 }

@@ -59,7 +59,11 @@ impl Opening {
 
     /// A refusal for want of a token is one for the wrong token when another's was sent.
     pub(crate) fn explain(&self, problem: Problem) -> Problem {
-        if self.foreign && problem.kind() == ErrorKind::Unauthenticated { Problem::not_your_session() } else { problem }
+        if self.foreign && problem.kind() == ErrorKind::Unauthenticated {
+            Problem::not_your_session()
+        } else {
+            problem
+        }
     }
 }
 
@@ -68,7 +72,8 @@ fn mint(app: &App, key: Option<&ClientMessageId>) -> SessionName {
     match key.filter(|key| key.as_str().len() >= NAMING_KEY_MIN) {
         Some(key) => {
             let digest = digest(&["session", key.as_str()]);
-            SessionName::parse(&format!("user_{}", &digest[..32])).unwrap_or_else(|_| SessionName::mint(&*app.rng))
+            SessionName::parse(&format!("user_{}", &digest[..32]))
+                .unwrap_or_else(|_| SessionName::mint(&*app.rng))
         }
         None => SessionName::mint(&*app.rng),
     }

@@ -11,8 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use switchboard_domain::{
     Entry, EntryBody, ErrorKind, Message, MessageId, Sender, Seq, Session, SessionName, TurnId,
-    session::LogEpoch,
-    turn::TurnState,
+    session::LogEpoch, turn::TurnState,
 };
 use switchboard_proto::chat::v1::turn_event::Delta;
 
@@ -90,7 +89,11 @@ impl<'a> Outcome<'a> {
     /// A failed turn that says nothing is an error, not an answer.
     pub(crate) fn check(&self, state: TurnState) -> Result<(), Problem> {
         if self.said.is_empty() && state == TurnState::Failed {
-            return Err(Problem::new(ErrorKind::Unavailable, "AI_UNAVAILABLE", "the assistant cannot answer right now"));
+            return Err(Problem::new(
+                ErrorKind::Unavailable,
+                "AI_UNAVAILABLE",
+                "the assistant cannot answer right now",
+            ));
         }
         Ok(())
     }
@@ -214,7 +217,8 @@ impl Reply {
             }
         }
         let last = outcome.last().filter(|_| outcome.is_answer || speaks);
-        let interrupted = ended.state == TurnState::Interrupted || last.as_ref().is_some_and(|said| said.interrupted);
+        let interrupted =
+            ended.state == TurnState::Interrupted || last.as_ref().is_some_and(|said| said.interrupted);
         let cited = outcome.said.first().filter(|_| outcome.is_answer);
         frames.push(frame(
             None,
@@ -241,7 +245,9 @@ impl Reply {
     }
 
     fn is_answer(&self, entry: &Entry) -> bool {
-        entry.message().is_some_and(|message| message.sender == Sender::Assistant && message.turn == self.turn)
+        entry
+            .message()
+            .is_some_and(|message| message.sender == Sender::Assistant && message.turn == self.turn)
     }
 
     /// Whether the entry belongs to the end of our turn.
@@ -263,9 +269,13 @@ impl Reply {
                     (!rest.is_empty()).then(|| frame(None, &ReplyEvent::Message { content: rest }))
                 }
                 Sender::Assistant => None,
-                Sender::System if speaks => Some(frame(None, &ReplyEvent::Message { content: &message.text })),
+                Sender::System if speaks => {
+                    Some(frame(None, &ReplyEvent::Message { content: &message.text }))
+                }
                 Sender::Customer if !self.manual || Some(message.id) == self.own => None,
-                Sender::Customer | Sender::Agent | Sender::System => Some(frame(None, &Event::of(entry, true))),
+                Sender::Customer | Sender::Agent | Sender::System => {
+                    Some(frame(None, &Event::of(entry, true)))
+                }
             },
             EntryBody::Status(change) => {
                 self.manual = is_manual(change.to);

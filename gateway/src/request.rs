@@ -33,7 +33,8 @@ pub(crate) async fn context(State(app): State<App>, mut request: Request, next: 
     let id = text(&REQUEST_ID)
         .and_then(|id| RequestId::parse(id).ok())
         .unwrap_or_else(|| RequestId::mint(&*app.clock, &*app.rng));
-    let trace = text(&TRACEPARENT).and_then(TraceContext::parse).unwrap_or_else(|| TraceContext::mint(&*app.rng));
+    let trace =
+        text(&TRACEPARENT).and_then(TraceContext::parse).unwrap_or_else(|| TraceContext::mint(&*app.rng));
     let ip = client_ip(request.extensions().get::<Peer>().copied(), headers, &app.trusted);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("other", MatchedPath::as_str).to_owned();
@@ -146,7 +147,8 @@ pub(crate) struct Network {
 impl Network {
     /// Reads `10.0.0.0/8` or a single address.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.trim().parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), str::parse).ok().filter(|bits| *bits <= most)?;

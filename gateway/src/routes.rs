@@ -65,8 +65,7 @@ fn api(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(conversations::clear))
         .routes(routes!(manual::escalate))
         .routes(routes!(manual::say));
-    let reads =
-        OpenApiRouter::new().routes(routes!(sessions::show)).routes(routes!(sessions::messages));
+    let reads = OpenApiRouter::new().routes(routes!(sessions::show)).routes(routes!(sessions::messages));
     // Draws from the budget of reads itself: a browser must be refused with 200.
     let events = OpenApiRouter::new().routes(routes!(events::subscribe));
     let personal = group(app, Class::Chat, patient, chat)
@@ -98,7 +97,11 @@ async fn deadline(State(budget): State<Duration>, request: Request, next: Next) 
 }
 
 async fn wrong_method() -> Problem {
-    Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "the method is not allowed here")
+    Problem::with_status(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "METHOD_NOT_ALLOWED",
+        "the method is not allowed here",
+    )
 }
 
 /// What there is not.

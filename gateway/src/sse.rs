@@ -94,14 +94,16 @@ impl Outbox {
 
     /// Sends if there is room.
     pub(crate) fn push(&self, frame: Bytes) -> Result<(), Stalled> {
-        let permit = Arc::clone(&self.bytes).try_acquire_many_owned(self.weight(&frame)).map_err(|_| Stalled)?;
+        let permit =
+            Arc::clone(&self.bytes).try_acquire_many_owned(self.weight(&frame)).map_err(|_| Stalled)?;
         self.frames.try_send((frame, permit)).map_err(|_| Stalled)
     }
 
     /// Sends as soon as there is room, if that is within `patience`.
     pub(crate) async fn send(&self, frame: Bytes, patience: Duration) -> Result<(), Stalled> {
         let sending = async {
-            let permit = Arc::clone(&self.bytes).acquire_many_owned(self.weight(&frame)).await.map_err(|_| Stalled)?;
+            let permit =
+                Arc::clone(&self.bytes).acquire_many_owned(self.weight(&frame)).await.map_err(|_| Stalled)?;
             self.frames.send((frame, permit)).await.map_err(|_| Stalled)
         };
         tokio::time::timeout(patience, sending).await.map_err(|_elapsed| Stalled)?
@@ -168,7 +170,11 @@ pub(crate) struct Place {
 impl Streams {
     /// Takes the limits from the settings.
     pub(crate) fn new(settings: &config::Sse) -> Self {
-        Self { max_per_visitor: settings.max_per_principal, max_total: settings.max_total, open: Arc::default() }
+        Self {
+            max_per_visitor: settings.max_per_principal,
+            max_total: settings.max_total,
+            open: Arc::default(),
+        }
     }
 
     /// A place for one more stream of this visitor.
@@ -230,7 +236,20 @@ mod tests {
     #[test]
     fn cursors() {
         assert_eq!(Cursor::parse("1.120").unwrap().to_string(), "1.120");
-        for bad in ["", "1", ".", "1.", ".1", "1.2.3", "-1.2", "+1.2", "1.x", "1. 2", "99999999999999999999.1", "1.2\n"] {
+        for bad in [
+            "",
+            "1",
+            ".",
+            "1.",
+            ".1",
+            "1.2.3",
+            "-1.2",
+            "+1.2",
+            "1.x",
+            "1. 2",
+            "99999999999999999999.1",
+            "1.2\n",
+        ] {
             assert_eq!(Cursor::parse(bad), None, "{bad:?}");
         }
     }

@@ -1,16 +1,16 @@
 //! What every handler may use, made once.
 
 use crate::{
-    admission::Admissions, config::Settings, error::GatewayError, identity::Identities, layers::SecurityHeaders,
-    limits::Limits, request::Network, routes::health::Monitor,
-    sse::Streams,
+    admission::Admissions, config::Settings, error::GatewayError, identity::Identities,
+    layers::SecurityHeaders, limits::Limits, request::Network, routes::health::Monitor, sse::Streams,
 };
 use std::{ops::Deref, sync::Arc};
 use switchboard_boot::{BuildError, Deps, Lifecycle};
 use switchboard_domain::{Clock, Rng, ServiceName};
 use switchboard_mesh::{CallContext, Channel, directory::peers_of};
 use switchboard_proto::{
-    agentauth::v1::agent_auth_service_client::AgentAuthServiceClient, chat::v1::chat_service_client::ChatServiceClient,
+    agentauth::v1::agent_auth_service_client::AgentAuthServiceClient,
+    chat::v1::chat_service_client::ChatServiceClient,
     session::v1::session_service_client::SessionServiceClient,
 };
 

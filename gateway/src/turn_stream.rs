@@ -35,7 +35,8 @@ impl TurnStream {
     pub(crate) fn new(app: App, accepted: &Accepted, events: Streaming<TurnEvent>, outbox: Outbox) -> Self {
         let (reply, first) = Reply::new(accepted);
         let after = Position { epoch: accepted.epoch.get(), seq: reply.last().get() };
-        let subscription = SubscribeRequest { session: accepted.session.name.to_string(), after: Some(after) };
+        let subscription =
+            SubscribeRequest { session: accepted.session.name.to_string(), after: Some(after) };
         Self { app, outbox, reply, events, subscription, first }
     }
 
@@ -115,7 +116,9 @@ fn on_record(reply: Reply) -> Vec<Bytes> {
 }
 
 /// The entry of a log event; `None` for the events around them.
-fn read_entry(event: subscribe_response::Event) -> Result<Option<Entry>, switchboard_proto::convert::WireError> {
+fn read_entry(
+    event: subscribe_response::Event,
+) -> Result<Option<Entry>, switchboard_proto::convert::WireError> {
     match event {
         subscribe_response::Event::Entry(entry) => entry.try_into().map(Some),
         subscribe_response::Event::Opened(_) | subscribe_response::Event::CaughtUp(_) => Ok(None),
@@ -166,7 +169,7 @@ pub(crate) async fn next<T: Carries>(stream: &mut Option<Streaming<T>>) -> Optio
 }
 
 /// Completes at an instant, if there is one.
-pub(crate) async fn at(instant: Option<Instant>) {
+async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
         None => future::pending().await,

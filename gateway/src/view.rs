@@ -248,12 +248,15 @@ impl Event {
                 covers: change.covers.iter().map(ToString::to_string).collect(),
                 seq: entry.seq.get(),
             },
-            EntryBody::Conversation(id) => Self::Conversation { conversation_id: id.clone(), seq: entry.seq.get() },
+            EntryBody::Conversation(id) => {
+                Self::Conversation { conversation_id: id.clone(), seq: entry.seq.get() }
+            }
         }
     }
 
     fn status(entry: &Entry, change: &StatusChange) -> Self {
-        let info = |agent: &AgentRef| AgentInfo { agent_id: agent.id.to_string(), agent_name: agent.name.clone() };
+        let info =
+            |agent: &AgentRef| AgentInfo { agent_id: agent.id.to_string(), agent_name: agent.name.clone() };
         Self::StatusChange {
             status: change.to.as_str(),
             timestamp: entry.at.seconds(),
@@ -279,7 +282,10 @@ mod tests {
 
     #[test]
     fn times_keep_their_milliseconds() {
-        assert_eq!(serde_json::to_string(&seconds(Timestamp::from_millis(1_795_383_375_023))).unwrap(), "1795383375.023");
+        assert_eq!(
+            serde_json::to_string(&seconds(Timestamp::from_millis(1_795_383_375_023))).unwrap(),
+            "1795383375.023"
+        );
     }
 
     #[test]
@@ -299,7 +305,8 @@ mod tests {
 
     #[test]
     fn who_wrote_decides_the_kind_of_event() {
-        let kind = |entry: &Entry, manual| serde_json::to_value(Event::of(entry, manual)).unwrap()["type"].clone();
+        let kind =
+            |entry: &Entry, manual| serde_json::to_value(Event::of(entry, manual)).unwrap()["type"].clone();
         assert_eq!(kind(&log::customer(1, "a"), false), "message");
         assert_eq!(kind(&log::customer(1, "a"), true), "manual_message");
         assert_eq!(kind(&log::assistant(1, "a", None), false), "message");

@@ -21,7 +21,11 @@ pub(crate) struct Issued {
 ///
 /// # Errors
 /// 503 when agent-auth is away: without the token the session would be lost to its visitor.
-pub(crate) async fn issue(app: &App, session: &SessionName, profile: Option<&Profile>) -> Result<Issued, Problem> {
+pub(crate) async fn issue(
+    app: &App,
+    session: &SessionName,
+    profile: Option<&Profile>,
+) -> Result<Issued, Problem> {
     let profile = profile.cloned().unwrap_or_default();
     let request = IssueVisitorTokenRequest {
         session: session.to_string(),

@@ -27,13 +27,16 @@ fn ended(state: TurnState, entries: Vec<Entry>) -> Ended {
 
 /// `type` and, where there is one, `content` of each frame.
 fn told(frames: &[Bytes]) -> Vec<(String, String)> {
-    frames.iter().map(|frame| {
-        let text = std::str::from_utf8(frame).unwrap();
-        let json = text.strip_prefix("data: ").unwrap().strip_suffix("\n\n").unwrap();
-        let value: Value = serde_json::from_str(json).unwrap();
-        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        (text("type"), text("content"))
-    }).collect()
+    frames
+        .iter()
+        .map(|frame| {
+            let text = std::str::from_utf8(frame).unwrap();
+            let json = text.strip_prefix("data: ").unwrap().strip_suffix("\n\n").unwrap();
+            let value: Value = serde_json::from_str(json).unwrap();
+            let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+            (text("type"), text("content"))
+        })
+        .collect()
 }
 
 fn pair(kind: &str, content: &str) -> (String, String) {
@@ -46,7 +49,10 @@ fn an_answer_is_told_as_it_is_written_and_then_done() {
     assert!(first.is_empty());
     assert_eq!(told(&[reply.delta(&delta(0, "您")).unwrap()]), [pair("message", "您")]);
     reply.delta(&delta(1, "好")).unwrap();
-    let end = vec![log::assistant(3, "您好", Some(log::turn(1))), log::turn_change(4, log::turn(1), TurnState::Done)];
+    let end = vec![
+        log::assistant(3, "您好", Some(log::turn(1))),
+        log::turn_change(4, log::turn(1), TurnState::Done),
+    ];
     let frames = reply.end(ended(TurnState::Done, end));
     assert_eq!(told(&frames), [pair("done", "")]);
     let text = std::str::from_utf8(&frames[0]).unwrap();
@@ -60,7 +66,8 @@ fn what_was_lost_on_the_way_is_told_at_the_end() {
     let end = vec![log::assistant(3, "您好", Some(log::turn(1)))];
     assert_eq!(told(&reply.end(ended(TurnState::Done, end))), [pair("message", "好"), pair("done", "")]);
     // A repeat of a finished turn has no pieces at all.
-    let (reply, _) = Reply::new(&Accepted { replayed: true, session: log::session("alice", 9), ..accepted() });
+    let (reply, _) =
+        Reply::new(&Accepted { replayed: true, session: log::session("alice", 9), ..accepted() });
     let end = vec![log::assistant(3, "您好", Some(log::turn(1)))];
     assert_eq!(told(&reply.end(ended(TurnState::Done, end))), [pair("message", "您好"), pair("done", "")]);
 }
@@ -105,7 +112,10 @@ fn a_hand_over_after_the_answer_is_news_and_never_overtakes_it() {
     assert!(reply.is_over());
     reply.delta(&delta(1, "好")).unwrap();
     let frames = reply.end(ended(TurnState::Done, end));
-    assert_eq!(told(&frames), [pair("status_change", ""), pair("manual_message", "已转接"), pair("done", "")]);
+    assert_eq!(
+        told(&frames),
+        [pair("status_change", ""), pair("manual_message", "已转接"), pair("done", "")]
+    );
 }
 
 #[test]
@@ -153,7 +163,8 @@ fn another_turns_answer_and_our_own_message_are_not_repeated() {
 #[test]
 fn a_failed_turn_that_says_nothing_is_an_error_and_nothing_follows() {
     let (reply, _) = Reply::new(&accepted());
-    let frames = reply.end(ended(TurnState::Failed, vec![log::turn_change(3, log::turn(1), TurnState::Failed)]));
+    let frames =
+        reply.end(ended(TurnState::Failed, vec![log::turn_change(3, log::turn(1), TurnState::Failed)]));
     assert_eq!(told(&frames).len(), 1);
     assert_eq!(told(&frames)[0].0, "error");
 }

@@ -15,10 +15,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use switchboard_domain::Principal;
-use switchboard_proto::{
-    chat::v1::NewConversationRequest,
-    session::v1::OpenRequest,
-};
+use switchboard_proto::{chat::v1::NewConversationRequest, session::v1::OpenRequest};
 use utoipa::ToSchema;
 
 /// Which session to begin.
@@ -161,7 +158,8 @@ async fn open(
     };
     let context = app.context().acting_as(opening.principal.clone());
     let mut session = app.peers.session();
-    let opened = context.scope(session.open(request)).await.map_err(|status| opening.explain(status.into()))?;
+    let opened =
+        context.scope(session.open(request)).await.map_err(|status| opening.explain(status.into()))?;
     if !opened.into_inner().created {
         return Ok(None);
     }

@@ -9,11 +9,12 @@ use crate::{
     limits::Class,
     sse::{self, Cursor, HEARTBEAT, Outbox, Place, Stalled},
     state::App,
-    turn_stream::{at, next},
+    turn_stream::next,
     wire,
 };
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
+use futures::future::{self, BoxFuture};
 use http::{HeaderMap, HeaderName};
 use std::time::Duration;
 use switchboard_domain::{ErrorKind, SessionName, TurnId};
@@ -69,7 +70,9 @@ pub(crate) async fn subscribe(
     let after_position = after.map(|cursor| Position { epoch: cursor.epoch.get(), seq: cursor.seq.get() });
     let request = SubscribeRequest { session: session.to_string(), after: after_position };
     let mut log = app.peers.session().subscribe(request).await?.into_inner();
-    let Some(SubscribeResponse { event: Some(subscribe_response::Event::Opened(opened)) }) = log.message().await? else {
+    let Some(SubscribeResponse { event: Some(subscribe_response::Event::Opened(opened)) }) =
+        log.message().await?
+    else {
         return Err(Problem::broken());
     };
     let opened = Opened::try_from(opened)?;
@@ -77,7 +80,15 @@ pub(crate) async fn subscribe(
     let (outbox, body) = Outbox::open(&app.settings.sse);
     let left = caller.expires().map_or(Duration::ZERO, |expires| expires.since(app.clock.now()));
     let context = CallContext { deadline: None, ..app.context() };
-    let listener = Listener { app: app.clone(), session, outbox, feed, log: Some(log), answer: Answer::default(), place };
+    let listener = Listener {
+        app: app.clone(),
+        session,
+        outbox,
+        feed,
+        log: Some(log),
+        answer: Answer::default(),
+        place,
+    };
     app.tasks.spawn("events", context.scope(listener.run(first, Instant::now() + left)));
     Ok(sse::response(body))
 }
@@ -110,8 +121,9 @@ struct Listener {
 struct Answer {
     turn: Option<TurnId>,
     pieces: Option<Streaming<TurnEvent>>,
-    /// When it is joined (again).
-    join_at: Option<Instant>,
+    /// The way to the pieces, while it is looked for.
+    joining: Option<BoxFuture<'static, Option<Streaming<TurnEvent>>>>,
+    /// How long to wait before it is looked for again.
     wait: Duration,
 }
 
@@ -154,7 +166,7 @@ impl Listener {
         }
     }
 
-    async fn greet(&self, first: Vec<Bytes>) -> Result<(), Stalled> {
+    async fn greet(&mut self, first: Vec<Bytes>) -> Result<(), Stalled> {
         self.outbox.push(sse::retry(sse::retry_wait(&self.app)))?;
         self.tell(first).await
     }
@@ -182,8 +194,11 @@ impl Listener {
                     None => return End::Broken,
                 },
                 piece = next(&mut self.answer.pieces) => self.piece(piece),
-                () = at(self.answer.join_at) => {
-                    self.join().await;
+                pieces = joined(&mut self.answer.joining) => {
+                    match pieces {
+                        Some(pieces) => self.answer.pieces = Some(pieces),
+                        None => self.look_again(),
+                    }
                     Ok(())
                 }
                 _ = heartbeat.tick() => {
@@ -206,21 +221,23 @@ impl Listener {
                 End::Broken
             })?,
             subscribe_response::Event::CaughtUp(caught_up) => {
-                let turn = caught_up.turn.as_deref().map(|turn| wire::turn(turn, "caught_up.turn")).transpose()?;
+                let turn =
+                    caught_up.turn.as_deref().map(|turn| wire::turn(turn, "caught_up.turn")).transpose()?;
                 self.feed.caught_up(turn)
             }
         };
         self.tell(frames).await?;
         if self.feed.turn() != self.answer.turn {
-            let join_at = self.feed.turn().map(|_| Instant::now());
-            let wait = self.app.settings.sse.follow_retry_min;
-            self.answer = Answer { turn: self.feed.turn(), pieces: None, join_at, wait };
+            let turn = self.feed.turn();
+            let joining = turn.map(|turn| join(self.app.clone(), &self.session, turn, Duration::ZERO));
+            self.answer =
+                Answer { turn, pieces: None, joining, wait: self.app.settings.sse.follow_retry_min };
         }
         Ok(())
     }
 
     /// What was missed may take as long as the client needs; what happens now must not wait for it.
-    async fn tell(&self, frames: Vec<Bytes>) -> Result<(), Stalled> {
+    async fn tell(&mut self, frames: Vec<Bytes>) -> Result<(), Stalled> {
         for frame in frames {
             if self.feed.is_live() {
                 self.outbox.push(frame)?;
@@ -240,28 +257,46 @@ impl Listener {
             }
             Some(turn_event::Event::Accepted(_) | turn_event::Event::Ended(_)) => {}
             // It was not there yet, or its worker is gone: the log will show the end, until then look again.
-            None => {
-                self.answer.join_at = Some(Instant::now() + self.answer.wait);
-                self.answer.wait = (self.answer.wait * 2).min(self.app.settings.sse.follow_retry_max);
-            }
+            None => self.look_again(),
         }
         Ok(())
     }
 
-    /// Joins the answer that is being written.
-    async fn join(&mut self) {
-        self.answer.join_at = None;
+    fn look_again(&mut self) {
         let Some(turn) = self.answer.turn else { return };
-        let request = FollowRequest { session: self.session.to_string(), turn: turn.to_string() };
-        let mut chat = self.app.peers.chat();
-        let joining = tokio::time::timeout(self.app.settings.sse.follow_retry_max, chat.follow(request));
-        match joining.await {
-            Ok(Ok(pieces)) => self.answer.pieces = Some(pieces.into_inner()),
+        let wait = self.answer.wait;
+        self.answer.pieces = None;
+        self.answer.joining = Some(join(self.app.clone(), &self.session, turn, wait));
+        self.answer.wait = (wait * 2).min(self.app.settings.sse.follow_retry_max);
+    }
+}
+
+/// Looks for the pieces of an answer that is being written. Beside everything else: whoever answers may hang.
+fn join(
+    app: App,
+    session: &SessionName,
+    turn: TurnId,
+    wait: Duration,
+) -> BoxFuture<'static, Option<Streaming<TurnEvent>>> {
+    let request = FollowRequest { session: session.to_string(), turn: turn.to_string() };
+    Box::pin(async move {
+        tokio::time::sleep(wait).await;
+        let mut chat = app.peers.chat();
+        match tokio::time::timeout(app.settings.request_timeout, chat.follow(request)).await {
+            Ok(Ok(pieces)) => Some(pieces.into_inner()),
             Ok(Err(status)) => {
                 tracing::debug!(error = chain(&status), "an answer cannot be joined");
-                self.answer.join_at = Some(Instant::now() + self.app.settings.sse.follow_retry_max);
+                None
             }
-            Err(_elapsed) => self.answer.join_at = Some(Instant::now() + self.app.settings.sse.follow_retry_max),
+            Err(_elapsed) => None,
         }
-    }
+    })
+}
+
+/// The outcome of a search, once; without one, never.
+async fn joined<T>(joining: &mut Option<BoxFuture<'static, Option<T>>>) -> Option<T> {
+    let Some(search) = joining else { return future::pending().await };
+    let found = search.await;
+    *joining = None;
+    found
 }

@@ -15,7 +15,9 @@ use switchboard_domain::{ErrorKind, Principal, ServiceName};
 use switchboard_mesh::{Channel, status::kind};
 use switchboard_proto::chat::v1::{GetBotRequest, GetBotResponse};
 use tokio::time::Instant;
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use utoipa::ToSchema;
 
 /// Name under which a part tells the health of its database.
@@ -56,13 +58,12 @@ pub(crate) async fn health(State(app): State<App>) -> Response {
     // Held while looking: others wait for the same finding.
     let mut last = app.monitor.0.lock().await;
     let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < app.settings.health.cache);
-    let reply = match fresh {
-        Some((_, reply)) => reply.clone(),
-        None => {
-            let reply = look(&app).await;
-            *last = Some((Instant::now(), reply.clone()));
-            reply
-        }
+    let reply = if let Some((_, reply)) = fresh {
+        reply.clone()
+    } else {
+        let reply = look(&app).await;
+        *last = Some((Instant::now(), reply.clone()));
+        reply
     };
     drop(last);
     let status = if reply.status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
@@ -77,7 +78,11 @@ pub(crate) async fn live() -> &'static str {
 /// New requests are welcome. What a peer's absence costs is told request by request: a shared part that is away must not
 /// take all replicas out of service.
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    if app.tasks.is_stopping() { (StatusCode::SERVICE_UNAVAILABLE, "stopping\n") } else { (StatusCode::OK, "ok\n") }
+    if app.tasks.is_stopping() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else {
+        (StatusCode::OK, "ok\n")
+    }
 }
 
 async fn look(app: &App) -> HealthReply {

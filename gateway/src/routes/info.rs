@@ -1,6 +1,9 @@
 //! What may be known by everybody: who answers here.
 
-use crate::{error::{Problem, ProblemBody}, state::App};
+use crate::{
+    error::{Problem, ProblemBody},
+    state::App,
+};
 use axum::{Json as Answer, extract::State};
 use serde::Serialize;
 use switchboard_proto::chat::v1::{GetBotRequest, GetBotResponse};

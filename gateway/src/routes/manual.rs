@@ -151,7 +151,11 @@ pub(crate) async fn say(
     match Sender::from_role(&body.role) {
         Some(Sender::Customer) => {}
         Some(Sender::Agent) => {
-            return Err(Problem::new(ErrorKind::Unauthenticated, "AGENT_TOKEN_REQUIRED", "agents have to log in"));
+            return Err(Problem::new(
+                ErrorKind::Unauthenticated,
+                "AGENT_TOKEN_REQUIRED",
+                "agents have to log in",
+            ));
         }
         Some(Sender::Assistant | Sender::System) | None => {
             let told = "role must be 'agent' or 'user'";

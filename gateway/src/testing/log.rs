@@ -2,7 +2,8 @@
 
 use super::START_MS;
 use switchboard_domain::{
-    AgentId, Entry, EntryBody, Message, MessageId, Sender, Seq, Session, SessionName, Status, Timestamp, TurnId,
+    AgentId, Entry, EntryBody, Message, MessageId, Sender, Seq, Session, SessionName, Status, Timestamp,
+    TurnId,
     entry::{AgentRef, StatusChange, TurnChange},
     session::Fence,
     turn::TurnState,

@@ -5,8 +5,8 @@ use futures::{StreamExt as _, stream::BoxStream};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use switchboard_domain::{
-    Entry, EntryBody, ErrorKind, Failure, Principal, Seq, Session, SessionName, Status as SessionStatus, TurnId,
-    turn::TurnState,
+    Entry, EntryBody, ErrorKind, Failure, Principal, Seq, Session, SessionName, Status as SessionStatus,
+    TurnId, turn::TurnState,
 };
 use switchboard_mesh::{CallContext, status::to_status};
 use switchboard_proto::{
@@ -117,7 +117,9 @@ impl World {
             (Some(_), Principal::Anonymous) => {
                 Err(refuse(ErrorKind::Unauthenticated, "TOKEN_REQUIRED", "the session exists"))
             }
-            _ => Err(refuse(ErrorKind::Forbidden, "NOT_YOUR_SESSION", "the session belongs to somebody else")),
+            _ => {
+                Err(refuse(ErrorKind::Forbidden, "NOT_YOUR_SESSION", "the session belongs to somebody else"))
+            }
         }
     }
 
@@ -128,7 +130,12 @@ impl World {
             Principal::Visitor(visitor) if visitor.as_str() == name => {
                 kept.ok_or_else(|| refuse(ErrorKind::NotFound, "SESSION_NOT_FOUND", "Session not found"))
             }
-            _ => Err(refuse(ErrorKind::Forbidden, "NOT_YOUR_SESSION", "the session belongs to somebody else")),
+            Principal::Anonymous
+            | Principal::Visitor(_)
+            | Principal::Agent { .. }
+            | Principal::Service(_) => {
+                Err(refuse(ErrorKind::Forbidden, "NOT_YOUR_SESSION", "the session belongs to somebody else"))
+            }
         }
     }
 
@@ -160,7 +167,10 @@ pub(crate) struct FakeAuth(pub(crate) Arc<World>);
 impl wire::session_service_server::SessionService for FakeSession {
     type SubscribeStream = Stream<wire::SubscribeResponse>;
 
-    async fn open(&self, request: Request<wire::OpenRequest>) -> Result<Response<wire::OpenResponse>, Status> {
+    async fn open(
+        &self,
+        request: Request<wire::OpenRequest>,
+    ) -> Result<Response<wire::OpenResponse>, Status> {
         let request = request.into_inner();
         let key = request.idempotency.map(|idempotency| idempotency.key).unwrap_or_default();
         let created = self.0.admit(&request.session, &key)?;
@@ -172,10 +182,18 @@ impl wire::session_service_server::SessionService for FakeSession {
         let request = request.into_inner();
         let kept = self.0.own(&request.session)?;
         if kept.session.status == SessionStatus::BotActive {
-            return Err(refuse(ErrorKind::Conflict, "INVALID_STATUS", "当前状态为bot_active，无法发送人工消息"));
+            return Err(refuse(
+                ErrorKind::Conflict,
+                "INVALID_STATUS",
+                "当前状态为bot_active，无法发送人工消息",
+            ));
         }
         let entry = self.0.say(&request.session, &request.text, &request.client_message_id);
-        Ok(Response::new(wire::SayResponse { entries: vec![(&entry).into()], epoch: EPOCH, ..Default::default() }))
+        Ok(Response::new(wire::SayResponse {
+            entries: vec![(&entry).into()],
+            epoch: EPOCH,
+            ..Default::default()
+        }))
     }
 
     async fn escalate(
@@ -212,7 +230,8 @@ impl wire::session_service_server::SessionService for FakeSession {
         let kept = self.0.own(&request.session)?;
         let (before, after) = (request.before.unwrap_or(i64::MAX), request.after.unwrap_or(0));
         let limit = usize::try_from(request.limit).unwrap();
-        let fits = |entry: &Entry| entry.message().is_some() && (after + 1..before).contains(&entry.seq.get());
+        let fits =
+            |entry: &Entry| entry.message().is_some() && (after + 1..before).contains(&entry.seq.get());
         let mut found: Vec<Entry> = kept.log.into_iter().filter(fits).collect();
         let has_more = found.len() > limit;
         if request.after.is_some() {
@@ -220,7 +239,11 @@ impl wire::session_service_server::SessionService for FakeSession {
         } else {
             found.drain(..found.len().saturating_sub(limit));
         }
-        Ok(Response::new(wire::ListEntriesResponse { entries: entries_to_wire(&found), has_more, epoch: EPOCH }))
+        Ok(Response::new(wire::ListEntriesResponse {
+            entries: entries_to_wire(&found),
+            has_more,
+            epoch: EPOCH,
+        }))
     }
 
     async fn subscribe(
@@ -234,7 +257,8 @@ impl wire::session_service_server::SessionService for FakeSession {
         let after = request.after.unwrap_or(wire::Position { epoch: EPOCH, seq: 0 });
         let reset = after.epoch != EPOCH || after.seq > head.get();
         let from = if reset { head } else { Seq::new(after.seq) };
-        let messages: Vec<Entry> = kept.log.iter().filter(|entry| entry.message().is_some()).cloned().collect();
+        let messages: Vec<Entry> =
+            kept.log.iter().filter(|entry| entry.message().is_some()).cloned().collect();
         let opened = subscribe_response::Opened {
             session: Some((&kept.session).into()),
             epoch: EPOCH,
@@ -283,7 +307,10 @@ impl wire::session_service_server::SessionService for FakeSession {
     ) -> Result<Response<wire::ClaimTurnsResponse>, Status> {
         unused()
     }
-    async fn get_turn(&self, _: Request<wire::GetTurnRequest>) -> Result<Response<wire::GetTurnResponse>, Status> {
+    async fn get_turn(
+        &self,
+        _: Request<wire::GetTurnRequest>,
+    ) -> Result<Response<wire::GetTurnResponse>, Status> {
         unused()
     }
     async fn set_conversation(
@@ -333,7 +360,9 @@ impl FakeChat {
                 let notice = self.0.write(name, log::notice(1, "已为您转接人工客服", one).body);
                 vec![Ok(self.ended(name, turn, TurnState::HandedOver, &[over, change, notice]))]
             }
-            Script::Break(text) => vec![delta((0, text)), Err(Status::unavailable("gone"))],
+            Script::Break(text) => {
+                vec![delta((0, text)), Err(refuse(ErrorKind::Unavailable, "UNAVAILABLE", "gone"))]
+            }
             Script::Hang(text) => vec![delta((0, text))],
             Script::Refuse(_) | Script::Panic => Vec::new(),
         }
@@ -379,12 +408,16 @@ impl chat::chat_service_server::ChatService for FakeChat {
         let hangs = matches!(script, Script::Hang(_));
         let mut events = vec![Ok(turn_event::Event::Accepted(accepted))];
         events.extend(self.play(name, turn, script));
-        let events = futures::stream::iter(events).map(|event| event.map(|event| chat::TurnEvent { event: Some(event) }));
+        let events = futures::stream::iter(events)
+            .map(|event| event.map(|event| chat::TurnEvent { event: Some(event) }));
         let events = if hangs { events.chain(futures::stream::pending()).boxed() } else { events.boxed() };
         Ok(Response::new(events))
     }
 
-    async fn follow(&self, request: Request<chat::FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
+    async fn follow(
+        &self,
+        request: Request<chat::FollowRequest>,
+    ) -> Result<Response<Self::FollowStream>, Status> {
         let request = request.into_inner();
         self.0.own(&request.session)?;
         let delta = turn_event::Delta { turn: request.turn, from_chunk: 0, chunk: 3, text: "so far".into() };
@@ -401,8 +434,12 @@ impl chat::chat_service_server::ChatService for FakeChat {
         Ok(Response::new(chat::NewConversationResponse { conversation: "cnv_1".into() }))
     }
 
-    async fn get_bot(&self, _: Request<chat::GetBotRequest>) -> Result<Response<chat::GetBotResponse>, Status> {
-        let profile = chat::BotProfile { name: "客服".into(), welcome: "您好！".into(), ..Default::default() };
+    async fn get_bot(
+        &self,
+        _: Request<chat::GetBotRequest>,
+    ) -> Result<Response<chat::GetBotResponse>, Status> {
+        let profile =
+            chat::BotProfile { name: "客服".into(), welcome: "您好！".into(), ..Default::default() };
         Ok(Response::new(chat::GetBotResponse {
             provider: "coze".into(),
             healthy: true,
@@ -416,7 +453,10 @@ impl chat::chat_service_server::ChatService for FakeChat {
 
 #[tonic::async_trait]
 impl auth::agent_auth_service_server::AgentAuthService for FakeAuth {
-    async fn get_jwks(&self, _: Request<auth::GetJwksRequest>) -> Result<Response<auth::GetJwksResponse>, Status> {
+    async fn get_jwks(
+        &self,
+        _: Request<auth::GetJwksRequest>,
+    ) -> Result<Response<auth::GetJwksResponse>, Status> {
         *self.0.jwks_asked.lock() += 1;
         if *self.0.auth_is_away.lock() {
             return Err(refuse(ErrorKind::Unavailable, "UNAVAILABLE", "away"));

@@ -24,7 +24,8 @@ use switchboard_domain::{Clock, Rng, ServiceName};
 use switchboard_mesh::{Channel, Mounted, RemoteSettings, ServerStack, loopback, mount};
 use switchboard_proto::{
     ACCESS, FILE_DESCRIPTOR_SET, agentauth::v1::agent_auth_service_server::AgentAuthServiceServer,
-    chat::v1::chat_service_server::ChatServiceServer, session::v1::session_service_server::SessionServiceServer,
+    chat::v1::chat_service_server::ChatServiceServer,
+    session::v1::session_service_server::SessionServiceServer,
 };
 use tower::ServiceExt as _;
 
@@ -129,7 +130,11 @@ fn bearer(builder: Builder, token: &str) -> Builder {
 pub(crate) async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into()))
+    (
+        status,
+        serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into()),
+    )
 }
 
 /// Status and code of a refusal.
@@ -161,7 +166,8 @@ impl Frames {
                 self.buffer = rest.to_owned();
                 return Some(frame);
             }
-            let bytes = tokio::time::timeout(Duration::from_secs(20), self.body.next()).await.unwrap()?.unwrap();
+            let bytes =
+                tokio::time::timeout(Duration::from_secs(20), self.body.next()).await.unwrap()?.unwrap();
             self.buffer.push_str(std::str::from_utf8(&bytes).unwrap());
         }
     }

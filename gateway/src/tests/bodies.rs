@@ -52,7 +52,11 @@ async fn wrong_types_are_422_and_name_the_field() {
         let (status, body) = outcome(bad).await;
         assert_eq!((status, &body["code"]), (422, &json!("VALIDATION_ERROR")), "{bad}: {body}");
         if bad != "[]" {
-            assert_eq!((&body["errors"][0]["loc"], &body["errors"][0]["type"]), (&loc, &json!(rule)), "{body}");
+            assert_eq!(
+                (&body["errors"][0]["loc"], &body["errors"][0]["type"]),
+                (&loc, &json!(rule)),
+                "{body}"
+            );
         }
     }
 }
@@ -80,7 +84,9 @@ async fn messages_have_a_length_and_no_control_characters() {
 
 #[tokio::test]
 async fn bytes_that_are_no_utf8_are_400() {
-    for bad in [&b"{\"message\":\"\xff\"}"[..], b"\xc0\xaf", b"{\"message\":\"\xed\xa0\x80\"}", b"\xff\xfe{\0}\0"] {
+    for bad in
+        [&b"{\"message\":\"\xff\"}"[..], b"\xc0\xaf", b"{\"message\":\"\xed\xa0\x80\"}", b"\xff\xfe{\0}\0"]
+    {
         let (status, body) = outcome(bad.to_vec()).await;
         assert_eq!((status, &body["code"]), (400, &json!("INVALID_UTF8")));
     }
@@ -103,7 +109,8 @@ async fn large_bodies_are_413_told_or_not() {
     let (status, body) = read(response).await;
     assert_eq!((status.as_u16(), &body["code"]), (413, &json!("BODY_TOO_LARGE")));
     assert_eq!((&body["max_length"], &body["actual_length"]), (&json!(65536), &json!(10 << 20)));
-    let pieces = ten_megabytes.chunks(1 << 16).map(|piece| Ok::<_, Infallible>(Bytes::copy_from_slice(piece)));
+    let pieces =
+        ten_megabytes.chunks(1 << 16).map(|piece| Ok::<_, Infallible>(Bytes::copy_from_slice(piece)));
     let body = Body::from_stream(futures::stream::iter(pieces.collect::<Vec<_>>()));
     let response = edge().send(post("/api/v1/chat", "").body(body).unwrap()).await;
     assert_eq!(refusal(response).await, (413, "BODY_TOO_LARGE".into()));
@@ -119,9 +126,17 @@ async fn a_body_that_does_not_come_is_408() {
 
 #[tokio::test]
 async fn other_content_types_are_415() {
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json"] {
-        let request = Request::post("/api/chat").header("content-type", kind).body("{\"message\":\"a\"}".into()).unwrap();
-        assert_eq!(refusal(edge().send(request).await).await, (415, "UNSUPPORTED_MEDIA_TYPE".into()), "{kind}");
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json"]
+    {
+        let request = Request::post("/api/chat")
+            .header("content-type", kind)
+            .body("{\"message\":\"a\"}".into())
+            .unwrap();
+        assert_eq!(
+            refusal(edge().send(request).await).await,
+            (415, "UNSUPPORTED_MEDIA_TYPE".into()),
+            "{kind}"
+        );
     }
     let request = Request::post("/api/chat").body("{\"message\":\"a\"}".into()).unwrap();
     assert_eq!(edge().send(request).await.status(), 415);

@@ -29,9 +29,15 @@ async fn the_first_message_begins_a_session_and_gives_its_token() {
     let (status, body) = read(response).await;
     assert_eq!(status, 200);
     assert_eq!(body["visitor_token"], token);
-    assert_eq!((&body["success"], &body["message"], &body["error"]), (&json!(true), &json!("您好"), &Value::Null));
+    assert_eq!(
+        (&body["success"], &body["message"], &body["error"]),
+        (&json!(true), &json!("您好"), &Value::Null)
+    );
     assert_eq!((&body["session_name"], &body["status"]), (&json!("alice"), &json!("bot_active")));
-    assert_eq!((&body["seq"], &body["interrupted"], &body["sources"]), (&json!(3), &json!(false), &json!([])));
+    assert_eq!(
+        (&body["seq"], &body["interrupted"], &body["sources"]),
+        (&json!(3), &json!(false), &json!([]))
+    );
     // The edge asked for it itself; the visitor could not have.
     assert_eq!(*edge.world.issued.lock(), [Principal::Service(ServiceName::Gateway)]);
     let sent = edge.world.last_send.lock().clone().unwrap();
@@ -49,7 +55,11 @@ async fn the_first_message_begins_a_session_and_gives_its_token() {
 async fn json_is_compact_and_not_escaped() {
     let response = edge().post("/api/chat", "", &hello("alice")).await;
     let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    assert!(std::str::from_utf8(&bytes).unwrap().starts_with("{\"success\":true,\"message\":\"您好\",\"error\":null,"));
+    assert!(
+        std::str::from_utf8(&bytes)
+            .unwrap()
+            .starts_with("{\"success\":true,\"message\":\"您好\",\"error\":null,")
+    );
 }
 
 #[tokio::test]
@@ -74,7 +84,8 @@ async fn a_session_that_nobody_named_gets_a_name_that_a_repeat_finds_again() {
 #[tokio::test]
 async fn parameters_and_conversation_go_to_the_conductor() {
     let edge = edge();
-    let body = json!({ "message": "a", "user_id": "alice", "conversation_id": "c9", "parameters": { "k": "值" } });
+    let body =
+        json!({ "message": "a", "user_id": "alice", "conversation_id": "c9", "parameters": { "k": "值" } });
     assert_eq!(edge.post("/api/chat", "", &body).await.status(), 200);
     let sent = edge.world.last_send.lock().clone().unwrap();
     assert_eq!((sent.parameters_json.as_str(), sent.conversation.as_str()), ("{\"k\":\"值\"}", "c9"));
@@ -97,7 +108,9 @@ async fn the_stream_shows_the_answer_as_it_is_written() {
     let response = edge.post("/api/chat/stream", "", &hello("alice")).await;
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert_eq!(response.headers()["x-accel-buffering"], "no");
-    assert!(response.headers().contains_key("x-visitor-token") && response.headers().contains_key("set-cookie"));
+    assert!(
+        response.headers().contains_key("x-visitor-token") && response.headers().contains_key("set-cookie")
+    );
     let mut frames = Frames::of(response);
     assert_eq!(frames.raw().await.unwrap(), "data: {\"type\":\"message\",\"content\":\"您\"}");
     assert_eq!(frames.raw().await.unwrap(), "data: {\"type\":\"message\",\"content\":\"好\"}");
@@ -118,9 +131,12 @@ async fn manual_mode_is_409_and_inside_the_stream_an_error_frame() {
     assert_eq!((status.as_u16(), &body["detail"]), (409, &json!("SESSION_IN_MANUAL_MODE: pending_manual")));
     let mut frames = frames(&edge, &hello("alice")).await;
     let (_, error) = frames.next().await.unwrap();
-    assert_eq!(error, json!({
-        "type": "error", "content": "SESSION_IN_MANUAL_MODE: pending_manual", "code": "SESSION_IN_MANUAL_MODE"
-    }));
+    assert_eq!(
+        error,
+        json!({
+            "type": "error", "content": "SESSION_IN_MANUAL_MODE: pending_manual", "code": "SESSION_IN_MANUAL_MODE"
+        })
+    );
     assert!(frames.next().await.is_none());
 }
 
@@ -173,9 +189,15 @@ async fn what_happens_in_the_session_is_pushed_while_the_stream_is_open() {
     edge.world.write("alice", log::status(1, Status::BotActive, Status::ManualLive).body);
     edge.world.write("alice", log::agent(1, "我来了").body);
     let (id, change) = frames.next().await.unwrap();
-    assert_eq!((id, &change["type"], &change["status"]), (None, &json!("status_change"), &json!("manual_live")));
+    assert_eq!(
+        (id, &change["type"], &change["status"]),
+        (None, &json!("status_change"), &json!("manual_live"))
+    );
     let (_, said) = frames.next().await.unwrap();
-    assert_eq!((&said["type"], &said["role"], &said["content"]), (&json!("manual_message"), &json!("agent"), &json!("我来了")));
+    assert_eq!(
+        (&said["type"], &said["role"], &said["content"]),
+        (&json!("manual_message"), &json!("agent"), &json!("我来了"))
+    );
     assert_eq!(said["agent_name"], "王");
 }
 
@@ -226,7 +248,8 @@ async fn budgets_are_told_and_kept() {
 async fn one_address_begins_so_many_sessions() {
     let edge = edge_with(|settings| settings.rate.new_sessions_burst = 2);
     for (name, status) in [("a", 200), ("b", 200), ("c", 429)] {
-        let request = post("/api/conversation/create", "").body(json!({ "user_id": name }).to_string().into());
+        let request =
+            post("/api/conversation/create", "").body(json!({ "user_id": name }).to_string().into());
         assert_eq!(edge.send(request.unwrap()).await.status(), status, "{name}");
     }
 }

@@ -22,7 +22,8 @@ async fn creating_gives_session_conversation_and_token() {
 async fn a_repeat_with_the_same_key_gets_the_token_again() {
     let edge = edge();
     let create = || {
-        let request = post("/api/conversation/create", "").header("idempotency-key", "a-key-that-nobody-guesses");
+        let request =
+            post("/api/conversation/create", "").header("idempotency-key", "a-key-that-nobody-guesses");
         request.body(json!({ "user_id": "alice" }).to_string().into()).unwrap()
     };
     assert_eq!(edge.send(create()).await.status(), 200);

@@ -29,7 +29,10 @@ async fn the_log_is_told_from_the_beginning_and_goes_on() {
     let wait: u64 = retry.strip_prefix("retry: ").unwrap().parse().unwrap();
     assert!((1000..=5000).contains(&wait));
     let (id, event) = frames.next().await.unwrap();
-    assert_eq!((id.as_deref(), &event["type"], &event["role"]), (Some("1.1"), &json!("message"), &json!("user")));
+    assert_eq!(
+        (id.as_deref(), &event["type"], &event["role"]),
+        (Some("1.1"), &json!("message"), &json!("user"))
+    );
     edge.world.write("alice", log::status(1, Status::BotActive, Status::PendingManual).body);
     let (id, event) = frames.next().await.unwrap();
     assert_eq!((id.as_deref(), &event["type"]), (Some("1.2"), &json!("status_change")));
@@ -79,9 +82,12 @@ async fn an_answer_is_shown_while_it_is_written_and_not_after() {
     assert_eq!(frames.next().await.unwrap().1["state"], "accepted");
     let (id, delta) = frames.next().await.unwrap();
     assert_eq!(id, None);
-    assert_eq!(delta, json!({
-        "type": "delta", "turn_id": turn.to_string(), "from_chunk": 0, "chunk": 3, "content": "so far"
-    }));
+    assert_eq!(
+        delta,
+        json!({
+            "type": "delta", "turn_id": turn.to_string(), "from_chunk": 0, "chunk": 3, "content": "so far"
+        })
+    );
     // Whoever comes in the middle gets the text so far.
     let mut late = resume(&edge, &token, "1.1").await;
     assert_eq!(late.next().await.unwrap().1["content"], "so far");

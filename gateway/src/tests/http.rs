@@ -9,7 +9,8 @@ use std::time::Duration;
 #[tokio::test]
 async fn every_answer_has_an_id_and_security_headers() {
     let edge = edge();
-    for path in ["/", "/api/bot/info", "/api/sessions/a", "/nothing", "/livez", "/docs/", "/api/openapi.json"] {
+    for path in ["/", "/api/bot/info", "/api/sessions/a", "/nothing", "/livez", "/docs/", "/api/openapi.json"]
+    {
         let response = edge.get(path, "").await;
         let headers = response.headers();
         assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"), "{path}");
@@ -17,7 +18,10 @@ async fn every_answer_has_an_id_and_security_headers() {
         assert_eq!(headers["referrer-policy"], "no-referrer");
         assert_eq!(headers["x-frame-options"], "DENY");
         let policy = headers["content-security-policy"].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'; script-src 'self';") && policy.contains("frame-ancestors 'none'"));
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self';")
+                && policy.contains("frame-ancestors 'none'")
+        );
         assert_eq!(policy.contains("unsafe-inline"), path.starts_with("/docs"), "{path}");
         assert!(headers.contains_key("cache-control"), "{path}");
         assert!(!headers.contains_key("strict-transport-security") && !headers.contains_key("server"));
@@ -45,14 +49,22 @@ async fn ids_and_traces_of_clients_are_kept_when_they_are_some() {
     assert_eq!(seen.request.to_string(), id);
     assert_eq!(seen.trace.trace_id(), "0af7651916cd43dd8448eb211c80319c");
     assert!(seen.deadline.is_some());
-    let request = get("/api/bot/info", "").header("x-request-id", "req_<script>").body(Body::empty()).unwrap();
+    let request =
+        get("/api/bot/info", "").header("x-request-id", "req_<script>").body(Body::empty()).unwrap();
     assert_ne!(edge.send(request).await.headers()["x-request-id"], "req_<script>");
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_a_problem_too() {
     let edge = edge();
-    for path in ["/nothing", "/api/nothing", "/api/v1/nothing", "/api/token/info", "/api/shift/status", "/../etc/passwd"] {
+    for path in [
+        "/nothing",
+        "/api/nothing",
+        "/api/v1/nothing",
+        "/api/token/info",
+        "/api/shift/status",
+        "/../etc/passwd",
+    ] {
         assert_eq!(refusal(edge.get(path, "").await).await, (404, "NOT_FOUND".into()), "{path}");
     }
     let response = edge.get("/api/chat", "").await;
@@ -93,15 +105,21 @@ async fn other_origins_are_allowed_by_name_only() {
         response.headers().get("access-control-allow-origin").map(|value| value.to_str().unwrap().to_owned())
     };
     assert_eq!(ask("https://shop.example.com").await.as_deref(), Some("https://shop.example.com"));
-    for origin in ["https://evil.example.com", "null", "https://shop.example.com.evil.com", "http://shop.example.com"] {
+    for origin in
+        ["https://evil.example.com", "null", "https://shop.example.com.evil.com", "http://shop.example.com"]
+    {
         assert_eq!(ask(origin).await, None, "{origin}");
     }
-    let request = get("/api/bot/info", "").header("origin", "https://shop.example.com").body(Body::empty()).unwrap();
+    let request =
+        get("/api/bot/info", "").header("origin", "https://shop.example.com").body(Body::empty()).unwrap();
     let response = edge.send(request).await;
     assert_eq!(response.headers()["access-control-allow-credentials"], "true");
-    assert!(response.headers()["access-control-expose-headers"].to_str().unwrap().contains("x-visitor-token"));
+    assert!(
+        response.headers()["access-control-expose-headers"].to_str().unwrap().contains("x-visitor-token")
+    );
     let closed = crate::testing::world::edge();
-    let request = get("/api/bot/info", "").header("origin", "https://shop.example.com").body(Body::empty()).unwrap();
+    let request =
+        get("/api/bot/info", "").header("origin", "https://shop.example.com").body(Body::empty()).unwrap();
     assert!(!closed.send(request).await.headers().contains_key("access-control-allow-origin"));
 }
 

@@ -12,7 +12,8 @@ use std::{sync::Arc, time::Duration};
 const SECRET: &str = "a shop secret of 32 bytes or more";
 
 async fn with_cookie(edge: &Edge, token: &str, headers: &[(&str, &str)]) -> Response {
-    let mut request = post("/api/manual/messages", "").header("cookie", format!("x=1; switchboard_visitor={token}"));
+    let mut request =
+        post("/api/manual/messages", "").header("cookie", format!("x=1; switchboard_visitor={token}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -31,7 +32,8 @@ async fn a_wrong_bearer_token_is_401_and_names_the_scheme() {
         assert_eq!(refusal(response).await, (401, "INVALID_TOKEN".into()), "{token}");
     }
     for value in ["Basic YTpi", "Bearer", "Token x", "bearer"] {
-        let request = Request::get("/api/sessions/alice").header("authorization", value).body(Body::empty()).unwrap();
+        let request =
+            Request::get("/api/sessions/alice").header("authorization", value).body(Body::empty()).unwrap();
         assert_eq!(refusal(edge.send(request).await).await, (401, "INVALID_TOKEN".into()), "{value}");
     }
 }
@@ -70,7 +72,8 @@ async fn the_cookie_is_as_good_but_only_for_our_own_pages() {
     assert_eq!(refusal(edge.send(request).await).await, (403, "CROSS_SITE".into()));
     // A Bearer token is sent on purpose.
     let body = json!({ "session_name": "alice", "role": "user", "content": "a" }).to_string();
-    let request = post("/api/manual/messages", &token).header("sec-fetch-site", "cross-site").body(body.into());
+    let request =
+        post("/api/manual/messages", &token).header("sec-fetch-site", "cross-site").body(body.into());
     assert_eq!(edge.send(request.unwrap()).await.status(), 409);
 }
 
@@ -80,7 +83,8 @@ async fn an_old_cookie_does_not_keep_a_browser_from_a_new_session() {
     let old = edge.session("old");
     edge.session("taken");
     let create = |cookie: &str, name: &str| {
-        let request = post("/api/conversation/create", "").header("cookie", format!("switchboard_visitor={cookie}"));
+        let request =
+            post("/api/conversation/create", "").header("cookie", format!("switchboard_visitor={cookie}"));
         request.body(json!({ "user_id": name }).to_string().into()).unwrap()
     };
     assert_eq!(edge.send(create(&old, "fresh")).await.status(), 200);
@@ -142,7 +146,7 @@ async fn known_keys_outlive_agent_auth() {
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(edge.get("/api/sessions/alice", &token).await.status(), 200);
     *edge.world.auth_is_away.lock() = true;
-    tokio::time::advance(Duration::from_secs(3600)).await;
+    tokio::time::advance(Duration::from_hours(1)).await;
     assert_eq!(edge.get("/api/sessions/alice", &token).await.status(), 200);
 }
 
@@ -162,5 +166,8 @@ async fn the_shop_says_who_its_customers_are() {
     assert_eq!(status, 200);
     let sent = edge.world.last_send.lock().clone().unwrap();
     let profile = sent.profile.unwrap();
-    assert_eq!((sent.session.as_str(), profile.vip, profile.nickname.as_deref()), ("alice", true, Some("王小明")));
+    assert_eq!(
+        (sent.session.as_str(), profile.vip, profile.nickname.as_deref()),
+        ("alice", true, Some("王小明"))
+    );
 }

@@ -12,7 +12,10 @@ async fn asking_for_a_human_shows_the_session_as_it_is_then() {
     let edge = edge();
     let token = edge.session("alice");
     let body = json!({ "session_name": "alice" });
-    assert_eq!(refusal(edge.post("/api/manual/escalate", "", &body).await).await, (401, "TOKEN_REQUIRED".into()));
+    assert_eq!(
+        refusal(edge.post("/api/manual/escalate", "", &body).await).await,
+        (401, "TOKEN_REQUIRED".into())
+    );
     let (status, reply) = read(edge.post("/api/manual/escalate", &token, &body).await).await;
     assert_eq!((status.as_u16(), &reply["success"]), (200, &json!(true)));
     assert_eq!((&reply["data"]["status"], &reply["data"]["head"]), (&json!("pending_manual"), &json!(1)));
@@ -29,8 +32,12 @@ async fn asking_for_a_human_shows_the_session_as_it_is_then() {
 async fn what_the_customer_writes_to_a_human_is_kept() {
     let edge = edge();
     let token = edge.session("alice");
-    let body = json!({ "session_name": "alice", "role": "user", "content": "在吗", "client_message_id": "c" });
-    assert_eq!(refusal(edge.post("/api/manual/messages", &token, &body).await).await, (409, "INVALID_STATUS".into()));
+    let body =
+        json!({ "session_name": "alice", "role": "user", "content": "在吗", "client_message_id": "c" });
+    assert_eq!(
+        refusal(edge.post("/api/manual/messages", &token, &body).await).await,
+        (409, "INVALID_STATUS".into())
+    );
     edge.world.write("alice", log::status(1, Status::BotActive, Status::PendingManual).body);
     let (status, reply) = read(edge.post("/api/manual/messages", &token, &body).await).await;
     assert_eq!(status, 200);

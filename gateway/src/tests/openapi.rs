@@ -30,8 +30,11 @@ async fn every_operation_says_how_it_fails() {
         assert!(path.starts_with("/api/v1/"), "{path}");
         for (method, operation) in operations.as_object().unwrap() {
             let responses = operation["responses"].as_object().unwrap();
-            let failures: Vec<&Value> =
-                responses.iter().filter(|(status, _)| !status.starts_with('2')).map(|(_, response)| response).collect();
+            let failures: Vec<&Value> = responses
+                .iter()
+                .filter(|(status, _)| !status.starts_with('2'))
+                .map(|(_, response)| response)
+                .collect();
             assert!(!failures.is_empty(), "{method} {path}");
             for failure in failures.into_iter().filter(|_| !path.ends_with("/health")) {
                 let body = &failure["content"]["application/problem+json"]["schema"];

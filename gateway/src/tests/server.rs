@@ -8,7 +8,9 @@ use tokio::{
     net::TcpStream,
 };
 
-fn start(change: impl FnOnce(&mut crate::config::Settings)) -> (SocketAddr, Lifecycle, crate::testing::world::Edge) {
+fn start(
+    change: impl FnOnce(&mut crate::config::Settings),
+) -> (SocketAddr, Lifecycle, crate::testing::world::Edge) {
     let edge = edge_with(change);
     let server = HttpServer::bind(&edge.app.settings).unwrap();
     let address = server.address();
@@ -38,7 +40,8 @@ async fn requests_are_served_and_the_stop_is_orderly() {
 
 #[tokio::test]
 async fn half_a_head_does_not_hold_a_connection() {
-    let (address, tasks, _edge) = start(|settings| settings.server.header_timeout = Duration::from_millis(100));
+    let (address, tasks, _edge) =
+        start(|settings| settings.server.header_timeout = Duration::from_millis(100));
     let answer = ask(address, "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(tasks.stop(Duration::from_secs(5)).await);
@@ -49,8 +52,9 @@ async fn an_open_event_stream_is_told_and_does_not_hold_up_the_stop() {
     let (address, tasks, edge) = start(|settings| settings.drain.bye_spread = Duration::from_millis(10));
     let token = edge.session("alice");
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request =
-        format!("GET /api/sessions/alice/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
+    let request = format!(
+        "GET /api/sessions/alice/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let mut buffer = [0; 1024];
@@ -87,7 +91,8 @@ async fn connections_over_the_limit_wait() {
 #[tokio::test]
 async fn a_large_body_gets_its_answer_over_a_socket() {
     let (address, tasks, _edge) = start(|_| {});
-    let head = "POST /api/chat HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    let head =
+        "POST /api/chat HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
     let request = format!("{head}content-length: {}\r\n\r\n{}", 10 << 20, "x".repeat(10 << 20));
     let answer = ask(address, &request).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");

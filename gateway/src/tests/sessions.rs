@@ -20,13 +20,22 @@ async fn a_session_is_shown_to_its_visitor_only() {
     assert_eq!((&session["head"], &session["cursor"]), (&json!(2), &json!("1.2")));
     assert_eq!(session["history"][1]["content"], "您好");
     assert_eq!(session["history"][0]["timestamp"], json!(1_795_383_375.001));
-    for path in ["/api/sessions/alice", "/api/v1/sessions/alice", "/api/sessions/alice/messages", "/api/sessions/alice/events"] {
+    for path in [
+        "/api/sessions/alice",
+        "/api/v1/sessions/alice",
+        "/api/sessions/alice/messages",
+        "/api/sessions/alice/events",
+    ] {
         assert_eq!(refusal(edge.get(path, "").await).await, (401, "TOKEN_REQUIRED".into()), "{path}");
         let foreign = edge.token("mallory");
         assert_eq!(refusal(edge.get(path, &foreign).await).await, (403, "NOT_YOUR_SESSION".into()), "{path}");
         let ghost = path.replace("alice", "ghost");
         let token = edge.token("ghost");
-        assert_eq!(refusal(edge.get(&ghost, &token).await).await, (404, "SESSION_NOT_FOUND".into()), "{ghost}");
+        assert_eq!(
+            refusal(edge.get(&ghost, &token).await).await,
+            (404, "SESSION_NOT_FOUND".into()),
+            "{ghost}"
+        );
         // Whether a foreign session exists is not told.
         assert_eq!(refusal(edge.get(&ghost, &foreign).await).await, (403, "NOT_YOUR_SESSION".into()));
         assert_eq!(refusal(edge.get(&ghost, "").await).await, (401, "TOKEN_REQUIRED".into()));
@@ -41,7 +50,8 @@ async fn messages_are_paged_in_both_directions() {
         edge.world.write("alice", log::customer(1, text).body);
     }
     let page = async |query: &str| {
-        let (status, body) = read(edge.get(&format!("/api/sessions/alice/messages?{query}"), &token).await).await;
+        let (status, body) =
+            read(edge.get(&format!("/api/sessions/alice/messages?{query}"), &token).await).await;
         assert_eq!(status, 200, "{query}: {body}");
         let texts: Vec<String> = body["data"]["messages"]
             .as_array()
@@ -72,7 +82,8 @@ async fn nonsense_in_the_query_is_422_and_named() {
         ("after=-1", "after"),
         ("before=1&after=1", "after"),
     ] {
-        let (status, body) = read(edge.get(&format!("/api/sessions/alice/messages?{query}"), &token).await).await;
+        let (status, body) =
+            read(edge.get(&format!("/api/sessions/alice/messages?{query}"), &token).await).await;
         assert_eq!((status.as_u16(), &body["errors"][0]["loc"]), (422, &json!(["query", name])), "{query}");
     }
 }
