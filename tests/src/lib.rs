@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "what cannot be started is a failed test")]
 
 pub mod client;
+pub mod clock;
 pub mod fakes;
 pub mod guardian;
 pub mod otlp;
@@ -12,5 +13,6 @@ pub mod postgres;
 pub mod program;
 pub mod runtime;
 pub mod settings;
+pub mod shop;
 pub mod sse;
 pub mod world;

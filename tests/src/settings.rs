@@ -1,12 +1,10 @@
 //! What a World is configured with: the product's own defaults, made patient for a busy machine, and what a test asks for.
 
-use crate::fakes::{FakeCoze, FakeOpenAi, coze, openai};
+use crate::{
+    fakes::{FakeCoze, FakeOpenAi, coze, openai},
+    shop,
+};
 use std::{collections::BTreeMap, time::Duration};
-
-/// `iss` of tokens that the shop signs.
-pub const SHOP_ISSUER: &str = "larkway-shop";
-/// The secret that the shop shares with every World.
-pub const SHOP_SECRET: &str = "a secret of the sample shop that is long enough";
 
 /// Deadlines that are about a healthy production machine; here two cores run a mesh, a database and the tests.
 const PATIENT: [(&str, &str); 9] = [
@@ -44,8 +42,8 @@ impl Settings {
         settings
             .set("gateway.sse.max_per_principal", "1000")
             .set("gateway.drain.bye_spread", "100ms")
-            .set("gateway.visitor.shop_issuer", SHOP_ISSUER)
-            .set("gateway.visitor.shop_secret", SHOP_SECRET)
+            .set("gateway.visitor.shop_issuer", shop::ISSUER)
+            .set("gateway.visitor.shop_secret", shop::SECRET)
             .set("database.durability_check", "off")
             .set("database.max_connections", "4")
             .set("log.format", "json")
@@ -73,6 +71,7 @@ impl Settings {
         self.set("model.providers", "openai")
             .set("model.openai.base_url", fake.base_url())
             .set("model.openai.model", openai::MODEL)
+            .set("model.openai.api_key", openai::API_KEY)
     }
 
     /// A provider that fails is asked again and again; without this it is left alone after a few failures.

@@ -21,4 +21,16 @@ macro_rules! in_both_shapes {
 }
 
 mod answers;
+mod bad_input;
+mod configuration;
+mod coze;
+mod edge;
+mod faults;
+mod handover;
+mod idempotency;
+mod identity;
+mod lifetimes;
+mod resume;
 mod shared;
+mod traces;
+mod turns;

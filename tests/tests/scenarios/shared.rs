@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 use switchboard_tests::{
-    fakes::{Fault, FakeOpenAi, openai},
+    clock::RealClock,
+    fakes::{FakeCoze, FakeOpenAi, Fault, coze, openai},
     otlp::Collector,
     settings::Settings,
     world::{Shape, World},
@@ -64,4 +65,22 @@ pub(crate) async fn slow(shape: Shape) -> &'static Slow {
 pub(crate) fn fresh(about: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{about}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A shop whose provider is Coze.
+#[derive(Debug)]
+pub(crate) struct WithCoze {
+    pub(crate) world: World,
+    pub(crate) provider: FakeCoze,
+}
+
+/// The shop with Coze of this shape.
+pub(crate) async fn with_coze(shape: Shape) -> &'static WithCoze {
+    static SHOPS: [OnceCell<WithCoze>; 2] = [const { OnceCell::const_new() }; 2];
+    let start = async || {
+        let provider = FakeCoze::start(coze::Options::new(RealClock::shared())).await;
+        let settings = Settings::new("coze").with_coze(&provider);
+        WithCoze { world: World::start(shape, &settings).await, provider }
+    };
+    cell(&SHOPS, shape).get_or_init(start).await
 }
