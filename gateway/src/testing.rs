@@ -7,6 +7,7 @@ pub(crate) mod world;
 
 use crate::config::{Config, Settings};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use switchboard_boot::{Sources, Tree};
 use switchboard_domain::{Clock, Rng, Timestamp};
 
 /// The instant at which tests begin, in milliseconds.
@@ -14,7 +15,9 @@ pub(crate) const START_MS: i64 = 1_795_383_375_000;
 
 /// The default settings, on a port of the system's choice.
 pub(crate) fn settings() -> Settings {
-    let config: Config = toml::from_str(include_str!("../defaults.toml")).unwrap();
+    let mut problems = Vec::new();
+    let tree = Tree::load(&Sources::default(), &mut problems);
+    let config: Config = tree.extract(&mut problems).unwrap_or_else(|| panic!("{problems:?}"));
     Settings { listen: "127.0.0.1:0".parse().unwrap(), ..config.gateway }
 }
 
