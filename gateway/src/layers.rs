@@ -14,6 +14,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::any::Any;
 use switchboard_domain::Failure;
+use tower::util::option_layer;
 use tower_http::{
     CompressionLevel,
     catch_panic::CatchPanicLayer,
@@ -37,7 +38,7 @@ pub(crate) fn apply(app: &App, router: Router<App>) -> Router<App> {
         // 5. JSON and pages get smaller; event streams are left alone, they would be held back.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         // 4. Other origins that may call, by name.
-        .layer(cors(app))
+        .layer(option_layer(cors(app)))
         // 3. A panic ends one request, as a 500.
         .layer(CatchPanicLayer::custom(panicked))
         // 2. Whatever is answered, browsers are told what they may do with it.
@@ -46,13 +47,13 @@ pub(crate) fn apply(app: &App, router: Router<App>) -> Router<App> {
         .layer(middleware::from_fn_with_state(app.clone(), request::context))
 }
 
-fn cors(app: &App) -> CorsLayer {
+fn cors(app: &App) -> Option<CorsLayer> {
     let settings = &app.settings.cors;
     if settings.origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
     let origins = settings.origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
@@ -71,7 +72,8 @@ fn cors(app: &App) -> CorsLayer {
             crate::visitor::TOKEN,
             request::REQUEST_ID,
         ])
-        .max_age(settings.max_age)
+        .max_age(settings.max_age);
+    Some(layer)
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {

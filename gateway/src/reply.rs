@@ -256,7 +256,9 @@ impl Reply {
         match &entry.body {
             EntryBody::Message(message) => message.turn == Some(turn) && message.sender != Sender::Customer,
             EntryBody::Turn(change) => change.turn == turn && change.state.is_final(),
-            EntryBody::Status(_) | EntryBody::Conversation(_) => false,
+            // With the status the right to speak passes on: a running turn ends in the same commit.
+            EntryBody::Status(_) => true,
+            EntryBody::Conversation(_) => false,
         }
     }
 

@@ -71,7 +71,7 @@ fn tell(span: &tracing::Span, method: &'static str, route: String, response: &Re
     let elapsed = started.elapsed();
     let status = response.status().as_u16();
     span.record("status", status);
-    span.record("duration_ms", elapsed.as_secs_f64() * 1000.0);
+    span.record("duration_ms", (elapsed.as_secs_f64() * 1_000_000.0).round() / 1000.0);
     let code = response.extensions().get::<ProblemCode>().map_or("", |code| code.0.as_str());
     span.in_scope(|| match status {
         500.. => tracing::warn!(code, "request failed"),

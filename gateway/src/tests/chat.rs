@@ -7,7 +7,7 @@ use crate::testing::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use switchboard_domain::{ErrorKind, Failure, Principal, ServiceName, Status};
+use switchboard_domain::{ErrorKind, Failure, Principal, ServiceName, Status, turn::TurnState};
 
 fn hello(session: &str) -> Value {
     json!({ "message": " 你好 ", "user_id": session, "client_message_id": "c-1", "extra": true })
@@ -175,17 +175,19 @@ async fn if_the_conductor_dies_the_log_ends_the_stream() {
     assert_eq!(frames.next().await.unwrap().1["content"], "您");
     let turn = edge.world.kept("alice").session.turn.unwrap();
     edge.world.write("alice", log::assistant(1, "您好", Some(turn)).body);
-    edge.world.write("alice", log::turn_change(1, turn, switchboard_domain::turn::TurnState::Done).body);
+    edge.world.write("alice", log::turn_change(1, turn, TurnState::Done).body);
     assert_eq!(frames.next().await.unwrap().1, json!({ "type": "message", "content": "好" }));
     assert_eq!(frames.next().await.unwrap().1["type"], "done");
 }
 
 #[tokio::test]
 async fn what_happens_in_the_session_is_pushed_while_the_stream_is_open() {
-    let edge = edge();
+    let edge = edge_with(|settings| settings.sse.end_grace = Duration::from_millis(100));
     *edge.world.script.lock() = Script::Hang("您");
     let mut frames = frames(&edge, &hello("alice")).await;
     assert_eq!(frames.next().await.unwrap().1["type"], "message");
+    let turn = edge.world.kept("alice").session.turn.unwrap();
+    edge.world.write("alice", log::turn_change(1, turn, TurnState::HandedOver).body);
     edge.world.write("alice", log::status(1, Status::BotActive, Status::ManualLive).body);
     edge.world.write("alice", log::agent(1, "我来了").body);
     let (id, change) = frames.next().await.unwrap();
@@ -199,6 +201,7 @@ async fn what_happens_in_the_session_is_pushed_while_the_stream_is_open() {
         (&json!("manual_message"), &json!("agent"), &json!("我来了"))
     );
     assert_eq!(said["agent_name"], "王");
+    assert_eq!(frames.next().await.unwrap().1["type"], "done");
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,11 +30,11 @@ impl FakeChat {
                 events
             }
             Script::HandOver => {
-                let over = self.0.write(name, log::turn_change(1, turn, TurnState::HandedOver).body);
                 let (bot, pending) = (SessionStatus::BotActive, SessionStatus::PendingManual);
                 let change = self.0.write(name, log::status(1, bot, pending).body);
-                let notice = self.0.write(name, log::notice(1, "已为您转接人工客服", one).body);
-                vec![Ok(self.ended(name, turn, TurnState::HandedOver, &[over, change, notice]))]
+                let notice = self.0.write(name, log::notice(1, "已为您转接人工客服", None).body);
+                let over = self.0.write(name, log::turn_change(1, turn, TurnState::HandedOver).body);
+                vec![Ok(self.ended(name, turn, TurnState::HandedOver, &[change, notice, over]))]
             }
             Script::Break(text) => {
                 vec![delta((0, text)), Err(refuse(ErrorKind::Unavailable, "UNAVAILABLE", "gone"))]
