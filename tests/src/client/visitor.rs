@@ -94,7 +94,11 @@ impl Visitor {
     }
 
     async fn open(&self, request: reqwest::RequestBuilder) -> Stream {
-        let response = request.send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"));
+        self.try_open(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    }
+
+    async fn try_open(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Stream> {
+        let response = request.send().await?;
         let is_stream = response
             .headers()
             .get("content-type")
@@ -104,11 +108,11 @@ impl Visitor {
             let head = Answer { status, headers, text: String::new() };
             Stream { head, frames: Some(Frames::of(response)) }
         } else {
-            let text = response.text().await.unwrap_or_default();
+            let text = response.text().await?;
             Stream { head: Answer { status, headers, text }, frames: None }
         };
         self.keep_token(&stream.head);
-        stream
+        Ok(stream)
     }
 
     /// Writes to the bot and waits for the answer.
@@ -136,6 +140,14 @@ impl Visitor {
     /// Writes to the bot and watches the answer being written.
     pub async fn stream(&self, message: impl Into<Message>) -> Stream {
         self.open(message.into().put(&self.session, self.request("POST", "/api/v1/chat/stream"))).await
+    }
+
+    /// The same; an error when there is no answer.
+    ///
+    /// # Errors
+    /// When there is no head of an answer.
+    pub async fn try_stream(&self, message: &Message) -> reqwest::Result<Stream> {
+        self.try_open(message.put(&self.session, self.request("POST", "/api/v1/chat/stream"))).await
     }
 
     /// Begins a session, or finds it.
