@@ -73,9 +73,13 @@ pub struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connections {
-    /// Longest wait for the head of a request; an idle connection is closed after it too.
+    /// Longest wait for the rest of a head that has begun, and for the first byte of a new connection.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
+    /// How long an HTTP/1.1 connection may be idle between two requests. Longer than the proxy in front keeps it, or the
+    /// proxy meets a closed one now and then.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
     /// How often an idle HTTP/2 connection is probed.
     #[serde(with = "humantime_serde")]
     pub keep_alive_interval: Duration,

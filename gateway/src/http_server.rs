@@ -3,6 +3,7 @@
 use crate::{
     config::{Connections, Settings},
     error::GatewayError,
+    head_timer::{Arrivals, CountedStream, HeadTimer},
     request::Peer,
 };
 use axum::{Router, body::Body};
@@ -21,6 +22,8 @@ use tower::{ServiceExt as _, util::MapRequest};
 
 /// Room for the head of one request; what the settings allow is checked after it was read.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
+/// After so many bytes it is known which HTTP a connection speaks: the length of HTTP/2's first words.
+const PREFACE_BYTES: usize = 24;
 /// Pause after a failed accept: the usual cause, too many open files, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -29,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct HttpServer {
     listener: TcpListener,
     address: SocketAddr,
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 impl HttpServer {
@@ -46,7 +49,7 @@ impl HttpServer {
         socket.bind(settings.listen).map_err(failed)?;
         let listener = socket.listen(settings.server.backlog).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, settings: settings.clone() })
+        Ok(Self { listener, address, settings: Arc::new(settings.clone()) })
     }
 
     /// Where it listens.
@@ -58,7 +61,6 @@ impl HttpServer {
     /// finish.
     pub(crate) async fn serve(self, router: Router, tasks: Lifecycle) {
         let Self { listener, settings, .. } = self;
-        let builder = Arc::new(builder(&settings.server));
         let most = if settings.server.max_connections == 0 {
             Semaphore::MAX_PERMITS
         } else {
@@ -81,11 +83,8 @@ impl HttpServer {
                     continue;
                 }
             };
-            let connection = Connection { builder: Arc::clone(&builder), stream, peer, place };
-            tasks.spawn(
-                "http-connection",
-                connection.serve(router.clone(), tasks.clone(), settings.drain.clone()),
-            );
+            let connection = Connection { settings: Arc::clone(&settings), stream, peer, place };
+            tasks.spawn("http-connection", connection.serve(router.clone(), tasks.clone()));
         }
     }
 }
@@ -98,16 +97,19 @@ async fn accept(
     let place = Arc::clone(places).acquire_owned().await.ok();
     let (stream, peer) = listener.accept().await?;
     // Without it a small frame waits for the acknowledgement of the one before: 40 ms instead of 0.2.
-    stream.set_nodelay(true)?;
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+    }
     Ok((stream, peer, place))
 }
 
-fn builder(settings: &Connections) -> auto::Builder<TokioExecutor> {
+fn builder(settings: &Connections, arrivals: &Arc<Arrivals>) -> auto::Builder<TokioExecutor> {
+    let timer = HeadTimer::new(Arc::clone(arrivals), settings.header_timeout, settings.idle_timeout);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        // Half a head must not hold a connection for ever.
+        .timer(timer)
+        // Switches the timer on; how long it waits is its own matter.
         .header_read_timeout(settings.header_timeout)
         .max_buf_size(MAX_BUFFER_BYTES);
     builder
@@ -126,29 +128,44 @@ async fn stop_at(tasks: Lifecycle, announce: Duration) {
     tokio::time::sleep(announce).await;
 }
 
+/// Completes when a new connection has not said in time which HTTP it speaks.
+async fn silence(arrivals: &Arrivals, patience: Duration) {
+    tokio::time::sleep(patience).await;
+    if arrivals.bytes() >= PREFACE_BYTES {
+        std::future::pending::<()>().await;
+    }
+}
+
 struct Connection {
-    builder: Arc<auto::Builder<TokioExecutor>>,
+    settings: Arc<Settings>,
     stream: TcpStream,
     peer: SocketAddr,
     place: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
-    async fn serve(self, router: Router, tasks: Lifecycle, drain: crate::config::Drain) {
-        let Self { builder, stream, peer, place } = self;
+    async fn serve(self, router: Router, tasks: Lifecycle) {
+        let Self { settings, stream, peer, place } = self;
+        let (server, drain) = (&settings.server, &settings.drain);
+        let arrivals = Arc::new(Arrivals::default());
+        let builder = builder(server, &arrivals);
         let service: MapRequest<Router, _> =
             router.map_request(move |request: http::Request<hyper::body::Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(Peer(peer));
                 request
             });
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let connection = builder.serve_connection(
+            TokioIo::new(CountedStream::new(stream, Arc::clone(&arrivals))),
+            TowerToHyperService::new(service),
+        );
         tokio::pin!(connection);
         let stop = stop_at(tasks, drain.announce);
         tokio::pin!(stop);
         let ended = tokio::select! {
             ended = &mut connection => Some(ended),
             () = &mut stop => None,
+            () = silence(&arrivals, server.header_timeout) => Some(Ok(())),
         };
         let ended = if let Some(ended) = ended {
             Ok(ended)

@@ -48,6 +48,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Nobody, at the address that a request comes from.
+    pub(crate) fn nobody(of: &http::Extensions) -> Self {
+        let ip = of.get::<ClientIp>().copied().unwrap_or(ClientIp(std::net::Ipv4Addr::LOCALHOST.into()));
+        Self { visitor: None, ip }
+    }
+
     /// On whose behalf calls are made.
     pub(crate) fn principal(&self) -> Principal {
         self.visitor
@@ -193,9 +199,7 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
     {
         return problem.into_response();
     }
-    let ip = request.extensions().get::<ClientIp>().copied();
-    let ip = ip.unwrap_or(ClientIp(std::net::Ipv4Addr::LOCALHOST.into()));
-    let caller = Caller { visitor, ip };
+    let caller = Caller { visitor, ..Caller::nobody(request.extensions()) };
     request.extensions_mut().insert(caller.clone());
     let context = app.context().acting_as(caller.principal());
     let mut response = context.clone().scope(next.run(request)).await;

@@ -10,6 +10,7 @@ mod cross_site;
 pub mod error;
 mod extract;
 mod feed;
+mod head_timer;
 mod http_server;
 mod identity;
 mod jwt;

@@ -75,12 +75,14 @@ fn api(app: &App) -> OpenApiRouter<App> {
         .merge(events.layer(middleware::from_fn_with_state(quick, deadline)))
         .layer(middleware::from_fn_with_state(app.clone(), identity::identify))
         .layer(middleware::from_fn_with_state(app.clone(), admission::admit));
-    let public = OpenApiRouter::new()
-        .routes(routes!(info::bot))
-        .routes(routes!(info::config))
+    let public = OpenApiRouter::new().routes(routes!(info::bot)).routes(routes!(info::config));
+    let public = group(app, Class::Read, quick, public)
+        .layer(middleware::from_fn_with_state(app.clone(), admission::admit));
+    // Neither limited nor shed: its finding is remembered, and a busy server is a healthy one.
+    let probes = OpenApiRouter::new()
         .routes(routes!(health::health))
         .layer(middleware::from_fn_with_state(quick, deadline));
-    personal.merge(public)
+    personal.merge(public).merge(probes)
 }
 
 fn group(app: &App, class: Class, budget: Duration, routes: OpenApiRouter<App>) -> OpenApiRouter<App> {

@@ -8,6 +8,8 @@ use tokio::{
     net::TcpStream,
 };
 
+const LIVEZ: &str = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+
 fn start(
     change: impl FnOnce(&mut crate::config::Settings),
 ) -> (SocketAddr, Lifecycle, crate::testing::world::Edge) {
@@ -40,10 +42,37 @@ async fn requests_are_served_and_the_stop_is_orderly() {
 
 #[tokio::test]
 async fn half_a_head_does_not_hold_a_connection() {
-    let (address, tasks, _edge) =
-        start(|settings| settings.server.header_timeout = Duration::from_millis(100));
-    let answer = ask(address, "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    let (address, tasks, _edge) = start(|settings| {
+        settings.server.header_timeout = Duration::from_millis(100);
+    });
+    for half in ["", "P", "GET /livez", "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: "] {
+        assert_eq!(ask(address, half).await, "", "{half}");
+    }
+    // Also when it is the second one of a connection.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(LIVEZ.as_bytes()).await.unwrap();
+    let mut buffer = [0; 4096];
+    assert!(stream.read(&mut buffer).await.unwrap() > 0);
+    stream.write_all(&LIVEZ.as_bytes()[..20]).await.unwrap();
+    assert_eq!(stream.read(&mut buffer).await.unwrap(), 0);
+    assert!(tasks.stop(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_kept_longer_than_half_a_head() {
+    let (address, tasks, _edge) = start(|settings| {
+        settings.server.header_timeout = Duration::from_millis(50);
+        settings.server.idle_timeout = Duration::from_millis(400);
+    });
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut buffer = [0; 4096];
+    for _ in 0..2 {
+        stream.write_all(LIVEZ.as_bytes()).await.unwrap();
+        assert!(stream.read(&mut buffer).await.unwrap() > 0);
+        let early = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut buffer)).await;
+        assert!(early.is_err(), "closed while it may be idle");
+    }
+    assert_eq!(stream.read(&mut buffer).await.unwrap(), 0);
     assert!(tasks.stop(Duration::from_secs(5)).await);
 }
 
