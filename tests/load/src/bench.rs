@@ -4,7 +4,9 @@ use crate::{
     children::{Ports, Running},
     client::{Connection, Load, Request, Until},
     error::Error,
+    proc::{self, Group},
 };
+use sqlx::{Connection as _, PgConnection};
 use std::{
     fs,
     net::SocketAddr,
@@ -46,6 +48,8 @@ pub(crate) struct Bench {
     pub(crate) folder: PathBuf,
     pub(crate) ports: Ports,
     pub(crate) cores: usize,
+    /// The process of which all of Postgres are children, if it runs here.
+    pub(crate) postmaster: Option<u32>,
 }
 
 impl Bench {
@@ -53,13 +57,17 @@ impl Bench {
     ///
     /// # Errors
     /// When they cannot be made.
-    pub(crate) fn new(options: Options) -> Result<Self, Error> {
+    pub(crate) async fn new(options: Options) -> Result<Self, Error> {
         let me = std::env::current_exe().map_err(|error| Error::io("this program cannot be found", error))?;
         let target = me.ancestors().nth(2).map_or_else(|| PathBuf::from("target"), Path::to_path_buf);
         let folder = target.join("load");
         fs::create_dir_all(folder.join("logs")).map_err(|error| Error::io("no folder for results", error))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { options, me, folder, ports: Ports::new(), cores })
+        let postmaster = match &options.postgres {
+            Some(url) => postmaster(url).await?,
+            None => None,
+        };
+        Ok(Self { options, me, folder, ports: Ports::new(), cores, postmaster })
     }
 
     /// Where children log.
@@ -154,19 +162,29 @@ impl Limits {
     }
 
     /// The process of the edge with all in it.
-    pub(crate) fn inside(&self) -> Vec<u32> {
-        vec![self.edge.pid()]
+    pub(crate) fn inside(&self) -> Group {
+        Group::of(vec![self.edge.pid()])
     }
 
     /// The processes of a path over TCP.
-    pub(crate) fn remote(&self) -> Vec<u32> {
-        vec![self.lean_edge.pid(), self.service.pid()]
+    pub(crate) fn remote(&self) -> Group {
+        Group::of(vec![self.lean_edge.pid(), self.service.pid()])
     }
 
     /// All processes: what they use is ours, not the neighbours'.
-    pub(crate) fn all(&self) -> Vec<u32> {
-        [&self.fake, &self.edge, &self.lean_edge, &self.service].map(Running::pid).to_vec()
+    pub(crate) fn all(&self) -> Group {
+        Group::of([&self.fake, &self.edge, &self.lean_edge, &self.service].map(Running::pid).to_vec())
     }
+}
+
+/// The parent of the process that serves us, if it runs on this machine.
+async fn postmaster(url: &str) -> Result<Option<u32>, Error> {
+    let asking = async {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::query_scalar::<_, i32>("select pg_backend_pid()").fetch_one(&mut connection).await
+    };
+    let backend = asking.await.map_err(|error| Error::other("Postgres cannot be asked", error))?;
+    Ok(u32::try_from(backend).ok().and_then(proc::parent))
 }
 
 fn base_url(address: SocketAddr) -> String {

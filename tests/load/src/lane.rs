@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     limits::store::Found,
     metric::{Measure, Metric, Values},
-    proc::{self, Machine},
+    proc::{Group, Machine},
     scenarios::{footprint::Start, resume::Storm},
     stats,
 };
@@ -20,7 +20,7 @@ pub(crate) struct Lane {
     /// The lane that this one is held against.
     pub(crate) limit: Option<&'static str>,
     /// The processes whose CPU time counts.
-    pub(crate) pids: Vec<u32>,
+    pub(crate) processes: Group,
     pub(crate) job: Job,
 }
 
@@ -73,17 +73,16 @@ impl Lane {
     ///
     /// # Errors
     /// When the lane cannot be run; requests that fail are told in the measure.
-    pub(crate) async fn measure(&mut self, bench: &Bench, ours: &[u32]) -> Result<Round, Error> {
-        let me = std::process::id();
-        let all: Vec<u32> = ours.iter().copied().chain([me]).collect();
-        let (machine, used, began) = (Machine::now(), proc::cpu(&all), Instant::now());
+    pub(crate) async fn measure(&mut self, bench: &Bench, ours: &Group) -> Result<Round, Error> {
+        let all = Group::of(vec![std::process::id()]).and(ours);
+        let (machine, used, began) = (Machine::now(), all.cpu(), Instant::now());
         let (measure, elsewhere) = match &mut self.job {
             Job::Load(load) => {
-                (Self::callers(load.clone(), &self.pids, bench.options.time).await?, Duration::ZERO)
+                (Self::callers(load.clone(), &self.processes, bench.options.time).await?, Duration::ZERO)
             }
-            Job::Paced(paced) => (paced.measure(&self.pids).await?, Duration::ZERO),
+            Job::Paced(paced) => (paced.measure(&self.processes).await?, Duration::ZERO),
             Job::Store(store) => store.measure(bench).await?,
-            Job::Storm(storm) => (storm.measure(&self.pids).await?, Duration::ZERO),
+            Job::Storm(storm) => (storm.measure(&self.processes).await?, Duration::ZERO),
             Job::Start(start) => start.measure(bench).await?,
             Job::Recorded(values) => {
                 let measure = Measure { values: values.clone(), ..Measure::default() };
@@ -91,29 +90,29 @@ impl Lane {
             }
             Job::Sum(_) => return Ok(Round { measure: Measure::default(), others: None }),
         };
-        let used = proc::cpu(&all).saturating_sub(used) + elsewhere;
+        let used = all.cpu().saturating_sub(used) + elsewhere;
         let others = Machine::now().others_since(machine, used, began.elapsed());
         Ok(Round { measure, others: Some(others) })
     }
 
-    async fn callers(load: Load, pids: &[u32], time: Duration) -> Result<Measure, Error> {
+    async fn callers(load: Load, processes: &Group, time: Duration) -> Result<Measure, Error> {
         let callers = Callers::connect(load).await?;
-        let before = proc::cpu(pids);
+        let before = processes.cpu();
         let tally = callers.run().await?;
-        Ok(Measure::of(&tally, time, proc::cpu(pids).saturating_sub(before)))
+        Ok(Measure::of(&tally, time, processes.cpu().saturating_sub(before)))
     }
 }
 
 impl Paced {
-    async fn measure(&self, pids: &[u32]) -> Result<Measure, Error> {
+    async fn measure(&self, processes: &Group) -> Result<Measure, Error> {
         let callers = Callers::connect(self.load.clone()).await?;
-        let (before, began) = (proc::cpu(pids), Instant::now());
+        let (before, began) = (processes.cpu(), Instant::now());
         let looking = async {
             tokio::time::sleep(self.all_open).await;
-            proc::resident_kib(pids)
+            processes.resident_kib()
         };
         let (tally, resident) = tokio::join!(callers.run(), looking);
-        let mut measure = Measure::of(&tally?, began.elapsed(), proc::cpu(pids).saturating_sub(before));
+        let mut measure = Measure::of(&tally?, began.elapsed(), processes.cpu().saturating_sub(before));
         let grown = stats::real(resident.saturating_sub(self.idle_kib));
         measure.values.insert(Metric::RssKib, grown / stats::real_len(self.load.requests.len()));
         Ok(measure)
@@ -128,8 +127,8 @@ impl Store {
         if let Some(url) = &self.postgres {
             command.args(["--postgres", url]);
         }
-        let postgres = if self.postgres.is_some() { proc::named("postgres") } else { Vec::new() };
-        let before = proc::cpu(&postgres);
+        let postgres = Group::default().with_family(bench.postmaster.filter(|_| self.postgres.is_some()));
+        let before = postgres.cpu();
         let output = command.kill_on_drop(true).output().await;
         let output = output.map_err(|error| Error::io("the store's limit cannot be started", error))?;
         if !output.status.success() {
@@ -138,7 +137,7 @@ impl Store {
         }
         let found: Found = serde_json::from_slice(&output.stdout)
             .map_err(|error| Error::other("the store's limit cannot be read", error))?;
-        let database = proc::cpu(&postgres).saturating_sub(before);
+        let database = postgres.cpu().saturating_sub(before);
         let cpu_us = found.cpu_us + database.as_secs_f64() * 1e6;
         let rows = stats::real(found.rows);
         let values = Values::from([

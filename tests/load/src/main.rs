@@ -165,7 +165,7 @@ async fn interruptible(run: Run) -> Result<(), Error> {
 
 async fn bench(run: Run) -> Result<(), Error> {
     let scenario = run.scenario;
-    let bench = Bench::new(options(run)?)?;
+    let bench = Bench::new(options(run)?).await?;
     let baselines = Baselines::load()?;
     let mut tables = Vec::new();
     let mut out = std::io::stdout();

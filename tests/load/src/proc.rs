@@ -5,24 +5,66 @@ use std::{fs, time::Duration};
 /// Clock ticks per second of `/proc`; the same on every Linux that we build for.
 const USER_HZ: u64 = 100;
 
-/// CPU time of all threads of the processes, those that have ended included. A process that is gone counts 0.
-pub(crate) fn cpu(pids: &[u32]) -> Duration {
-    let ticks = pids.iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-    ticks_to_time(ticks.filter_map(|stat| process_ticks(&stat)).sum())
+/// Processes that are looked at together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Group {
+    pids: Vec<u32>,
+    /// A process whose children come and go, as those of Postgres do.
+    family: Option<u32>,
 }
 
-/// Resident memory of the processes, in KiB.
-pub(crate) fn resident_kib(pids: &[u32]) -> u64 {
-    let statuses = pids.iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/status")).ok());
-    statuses.filter_map(|status| status_kib(&status, "VmRSS:")).sum()
+impl Group {
+    /// These processes.
+    pub(crate) fn of(pids: Vec<u32>) -> Self {
+        Self { pids, family: None }
+    }
+
+    /// These, the parent of a family, and its children at each moment.
+    pub(crate) fn with_family(self, family: Option<u32>) -> Self {
+        Self { family, ..self }
+    }
+
+    /// Both groups; at most one family is known.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.pids.extend(&other.pids);
+        self.family = self.family.or(other.family);
+        self
+    }
+
+    /// CPU time of all threads, those that have ended included. A process that is gone counts 0.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stats = self.members().into_iter().filter_map(stat);
+        ticks_to_time(stats.filter_map(|stat| process_ticks(&stat)).sum())
+    }
+
+    /// Resident memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = |pid| fs::read_to_string(format!("/proc/{pid}/status")).ok();
+        let statuses = self.members().into_iter().filter_map(status);
+        statuses.filter_map(|status| status_kib(&status, "VmRSS:")).sum()
+    }
+
+    fn members(&self) -> Vec<u32> {
+        let family = self.family.into_iter().flat_map(|parent| children(parent).into_iter().chain([parent]));
+        self.pids.iter().copied().chain(family).collect()
+    }
 }
 
-/// All processes with this command name.
-pub(crate) fn named(name: &str) -> Vec<u32> {
+/// The parent of a process.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    let stat = stat(pid)?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn children(of: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name))
-        .collect()
+    pids.filter(|pid| parent(*pid) == Some(of)).collect()
+}
+
+fn stat(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/stat")).ok()
 }
 
 /// CPU time that the machine has spent, and that its host took from it.
@@ -106,9 +148,20 @@ mod tests {
     }
 
     #[test]
+    fn a_family_counts_with_all_its_children() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let me = std::process::id();
+        assert_eq!(parent(child.id()), Some(me));
+        let family = Group::default().with_family(Some(me)).members();
+        assert!(family.contains(&me) && family.contains(&child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(Group::default().members().is_empty());
+    }
+
+    #[test]
     fn this_process_is_found() {
-        let me = [std::process::id()];
-        assert!(resident_kib(&me) > 0);
-        assert_eq!(cpu(&[u32::MAX]), Duration::ZERO);
+        assert!(Group::of(vec![std::process::id()]).resident_kib() > 0);
+        assert_eq!(Group::of(vec![u32::MAX]).cpu(), Duration::ZERO);
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     children::Running,
     client::{Connection, Request, excerpt},
     error::Error,
-    proc,
+    proc::Group,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::{net::SocketAddr, path::Path};
@@ -89,8 +89,7 @@ const QUESTION: &str = "{\"message\":\"Where is my order 2026-########?\"}";
 pub(crate) struct Product {
     pub(crate) shape: Shape,
     pub(crate) address: SocketAddr,
-    pids: Vec<u32>,
-    on_postgres: bool,
+    processes: Group,
     _children: Vec<Running>,
     /// Outlives the children that write into it.
     _data: tempfile::TempDir,
@@ -110,21 +109,20 @@ impl Product {
             Shape::Single => Vec::new(),
             Shape::Mesh => services(bench, binary, &mut settings).await?,
         };
-        let on_postgres = shape == Shape::Mesh && bench.options.postgres.is_some();
         let mut edge = match shape {
             Shape::Single => command(bench, binary, "up", address, settings)?,
             Shape::Mesh => command(bench, binary, "gateway", address, settings)?,
         };
         edge.serves(address, "/readyz").await?;
         children.push(edge);
-        let pids = children.iter().map(Running::pid).collect();
-        Ok(Some(Self { shape, address, pids, on_postgres, _children: children, _data: data }))
+        let postmaster = bench.postmaster.filter(|_| shape == Shape::Mesh);
+        let processes = Group::of(children.iter().map(Running::pid).collect()).with_family(postmaster);
+        Ok(Some(Self { shape, address, processes, _children: children, _data: data }))
     }
 
     /// All processes that work for it, the database's included.
-    pub(crate) fn pids(&self) -> Vec<u32> {
-        let database = if self.on_postgres { proc::named("postgres") } else { Vec::new() };
-        self.pids.iter().copied().chain(database).collect()
+    pub(crate) fn processes(&self) -> Group {
+        self.processes.clone()
     }
 
     /// Makes sessions, each by its first turn.

@@ -5,6 +5,7 @@ use crate::{
     error::Error,
     lane::{Job, Lane},
     metric::{Measure, Metric},
+    proc::Group,
     stats,
 };
 use serde::Serialize;
@@ -22,7 +23,7 @@ pub(crate) struct Race {
     /// What the table shows.
     pub(crate) columns: &'static [Metric],
     /// All processes that run for this race.
-    pub(crate) ours: Vec<u32>,
+    pub(crate) ours: Group,
 }
 
 /// What a race found.
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn sums_and_additions_come_from_the_same_round() {
-        let lane = |name, job| Lane { name, limit: None, pids: vec![], job };
+        let lane = |name, job| Lane { name, limit: None, processes: Group::default(), job };
         let recorded = |first| {
             Job::Recorded(Values::from([
                 (Metric::Rate, 100.0),
@@ -167,7 +168,7 @@ mod tests {
             ],
             direct: Some("direct"),
             columns: &[],
-            ours: vec![],
+            ours: Group::default(),
         };
         let mut measures: Vec<Measure> = race
             .lanes

@@ -10,6 +10,7 @@ use crate::{
     baselines::Baselines,
     bench::{Bench, Limits},
     error::Error,
+    proc::Group,
     product::{Product, Shape},
     race::Table,
 };
@@ -90,7 +91,7 @@ impl Field {
     }
 
     /// All processes.
-    fn ours(&self) -> Vec<u32> {
-        self.limits.all().into_iter().chain(self.products.iter().flat_map(Product::pids)).collect()
+    fn ours(&self) -> Group {
+        self.products.iter().fold(self.limits.all(), |all, product| all.and(&product.processes()))
     }
 }

@@ -55,15 +55,15 @@ pub(crate) async fn run(
     let store = Store::open(folder, postgres)
         .await
         .map_err(|error| Error::other("the store cannot be opened", error))?;
-    let me = [std::process::id()];
+    let me = proc::Group::of(vec![std::process::id()]);
     let (sender, receiver) = mpsc::channel(8192);
-    let (before, began) = (proc::cpu(&me), Instant::now());
+    let (before, began) = (me.cpu(), Instant::now());
     let callers: Vec<_> =
         (0..waiters).map(|caller| tokio::spawn(wait(caller, sender.clone(), began + time))).collect();
     drop(sender);
     write(store, receiver).await.map_err(|error| Error::other("a row cannot be written", error))?;
     let secs = began.elapsed().as_secs_f64();
-    let cpu_us = proc::cpu(&me).saturating_sub(before).as_secs_f64() * 1e6;
+    let cpu_us = me.cpu().saturating_sub(before).as_secs_f64() * 1e6;
     let mut waits = Vec::new();
     for caller in callers {
         waits.extend(caller.await.map_err(|error| Error::other("a caller failed", error))?);

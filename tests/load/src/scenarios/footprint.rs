@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     lane::{Job, Lane},
     metric::{Measure, Metric, Values},
-    proc,
+    proc::Group,
     product::start_single,
     race::{Race, Table},
     stats,
@@ -35,13 +35,13 @@ pub(crate) enum Start {
 /// # Errors
 /// When a lane cannot be run.
 pub(crate) async fn run(bench: &Bench) -> Result<Table, Error> {
-    let lane = |name, limit, start| Lane { name, limit, pids: vec![], job: Job::Start(start) };
+    let lane = |name, limit, start| Lane { name, limit, processes: Group::default(), job: Job::Start(start) };
     let mut lanes = vec![lane("limit edge", None, Start::Limit)];
     if let Some(binary) = &bench.options.switchboard {
         lanes.push(lane("first start", Some("limit edge"), Start::First(binary.clone())));
         lanes.push(lane("next start", Some("limit edge"), Start::Next(binary.clone())));
     }
-    Race { scenario: "footprint", callers: 1, lanes, direct: None, columns: COLUMNS, ours: vec![] }
+    Race { scenario: "footprint", callers: 1, lanes, direct: None, columns: COLUMNS, ours: Group::default() }
         .run(bench)
         .await
 }
@@ -73,15 +73,15 @@ impl Start {
         };
         child.serves(address, path).await?;
         let started = began.elapsed();
-        let pids = [child.pid()];
-        let cpu = proc::cpu(&pids);
+        let processes = Group::of(vec![child.pid()]);
+        let cpu = processes.cpu();
         tokio::time::sleep(IDLE_AFTER).await;
-        let idle = stats::real(proc::resident_kib(&pids)) / 1024.0;
+        let idle = stats::real(processes.resident_kib()) / 1024.0;
         let values = Values::from([
             (Metric::StartMs, started.as_secs_f64() * 1e3),
             (Metric::IdleMib, idle),
             (Metric::Cpu, cpu.as_secs_f64() * 1e6),
         ]);
-        Ok((Measure { values, ..Measure::default() }, proc::cpu(&pids)))
+        Ok((Measure { values, ..Measure::default() }, processes.cpu()))
     }
 }

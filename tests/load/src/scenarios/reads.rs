@@ -49,7 +49,7 @@ async fn race(
         lanes.push(Lane {
             name: product.shape.name(),
             limit: Some(limit),
-            pids: product.pids(),
+            processes: product.processes(),
             job: Job::Load(bench.load(product.address, requests, None)),
         });
     }
@@ -60,9 +60,9 @@ async fn race(
 fn echo(bench: &Bench, field: &Field, name: &'static str, callers: usize) -> Lane {
     let body = "{\"session\":\"cnv_0192f0c1a2b37c4d8e5f60718293a4b5\",\"text\":\"Where is it?\",\"seq\":41}";
     let request = Request::new(&format!("POST /{name}/echo"), &[], body);
-    let (address, pids) = match name {
+    let (address, processes) = match name {
         "b" => (field.limits.lean_address, field.limits.remote()),
         _ => (field.limits.edge_address, field.limits.inside()),
     };
-    Lane { name, limit: None, pids, job: Job::Load(bench.load(address, vec![request; callers], None)) }
+    Lane { name, limit: None, processes, job: Job::Load(bench.load(address, vec![request; callers], None)) }
 }

@@ -9,7 +9,7 @@ use crate::{
     http1::Progress,
     lane::{Job, Lane},
     metric::{Measure, Metric, Values},
-    proc,
+    proc::Group,
     product::{Session, seq_of},
     race::{Race, Table},
     sse, stats,
@@ -61,9 +61,9 @@ struct Listener {
 pub(crate) async fn run(bench: &Bench) -> Result<Table, Error> {
     let field = Field::start(bench).await?;
     let callers = bench.options.listeners;
-    let lane = |name, limit, pids, address, kind| {
+    let lane = |name, limit, processes, address, kind| {
         let listeners = (0..callers).map(|_| Listener::default()).collect();
-        Lane { name, limit, pids, job: Job::Storm(Box::new(Storm { address, kind, listeners })) }
+        Lane { name, limit, processes, job: Job::Storm(Box::new(Storm { address, kind, listeners })) }
     };
     let mut lanes = vec![lane("c", None, field.limits.inside(), field.limits.edge_address, Kind::Limit)];
     for product in &field.products {
@@ -71,7 +71,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Table, Error> {
         lanes.push(lane(
             product.shape.name(),
             Some("c"),
-            product.pids(),
+            product.processes(),
             product.address,
             Kind::Product(sessions),
         ));
@@ -85,15 +85,23 @@ impl Storm {
     ///
     /// # Errors
     /// When messages cannot be sent; listeners that fail are told in the measure.
-    pub(crate) async fn measure(&mut self, pids: &[u32]) -> Result<Measure, Error> {
+    pub(crate) async fn measure(&mut self, processes: &Group) -> Result<Measure, Error> {
         let (heads, settled) = watch::channel(Heads::None);
         let Kind::Product(sessions) = &mut self.kind else {
             let targets = vec![1; self.listeners.len()];
             let _ = heads.send(Some(Arc::new(targets.clone())));
             self.listeners.iter_mut().for_each(|listener| *listener = Listener::default());
             let request = |_: usize, _: &Listener| Request::new("GET /c/stream", &[], "");
-            return come_back(self.address, &mut self.listeners, &targets, request, &settled, pids, async {})
-                .await;
+            return come_back(
+                self.address,
+                &mut self.listeners,
+                &targets,
+                request,
+                &settled,
+                processes,
+                async {},
+            )
+            .await;
         };
         // All listen once, and know where they are.
         let known: Vec<u64> = sessions.iter().map(|session| session.head).collect();
@@ -101,7 +109,7 @@ impl Storm {
         let by_name = sessions.clone();
         let request = |place: usize, listener: &Listener| by_name[place].events(listener.last_id.as_deref());
         let listening =
-            come_back(self.address, &mut self.listeners, &known, request, &settled, pids, async {});
+            come_back(self.address, &mut self.listeners, &known, request, &settled, processes, async {});
         let before = listening.await?;
         // They are gone, and each misses a turn.
         let _ = heads.send(None);
@@ -117,7 +125,7 @@ impl Storm {
         };
         let back = async {
             let all_back =
-                come_back(self.address, &mut self.listeners, &missed, request, &settled, pids, async {
+                come_back(self.address, &mut self.listeners, &missed, request, &settled, processes, async {
                     tokio::time::sleep(AFTERMATH).await;
                     let _ = stop.send(true);
                 });
@@ -142,10 +150,10 @@ async fn come_back(
     targets: &[u64],
     request: impl Fn(usize, &Listener) -> Request,
     settled: &watch::Receiver<Heads>,
-    pids: &[u32],
+    processes: &Group,
     then: impl Future<Output = ()>,
 ) -> Result<Measure, Error> {
-    let (before, began) = (proc::cpu(pids), Instant::now());
+    let (before, began) = (processes.cpu(), Instant::now());
     let (arrived, mut arrivals) = tokio::sync::mpsc::channel(listeners.len().max(1));
     let tasks: Vec<_> = std::mem::take(listeners)
         .into_iter()
@@ -162,7 +170,7 @@ async fn come_back(
         let Some(at) = arrivals.recv().await else { break };
         waits.push(u64::try_from(at.duration_since(began).as_nanos()).unwrap_or(u64::MAX));
     }
-    let cpu = proc::cpu(pids).saturating_sub(before);
+    let cpu = processes.cpu().saturating_sub(before);
     then.await;
     let (mut bad, mut complaint) = (0, None);
     for task in tasks {

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     lane::{Job, Lane, Paced},
     metric::Metric,
-    proc,
+    proc::Group,
     product::{Session, Shape},
     race::{Race, Table},
 };
@@ -37,7 +37,7 @@ const ALL_OPEN: Duration = Duration::from_millis(1500);
 struct Way {
     name: &'static str,
     limit: Option<&'static str>,
-    pids: Vec<u32>,
+    processes: Group,
     address: SocketAddr,
     requests: Vec<Request>,
     idle_kib: u64,
@@ -51,7 +51,7 @@ pub(crate) async fn burst(bench: &Bench, callers: usize) -> Result<Table, Error>
     let field = Field::start(bench).await?;
     let lanes = ways(&field, callers).await?.into_iter().map(|way| {
         let load = bench.load(way.address, way.requests, Some(TOKENS.into()));
-        Lane { name: way.name, limit: way.limit, pids: way.pids, job: Job::Load(load) }
+        Lane { name: way.name, limit: way.limit, processes: way.processes, job: Job::Load(load) }
     });
     let race = Race {
         scenario: "stream",
@@ -81,7 +81,7 @@ pub(crate) async fn paced(bench: &Bench) -> Result<Table, Error> {
             until: Until::Once(SPREAD),
         };
         let job = Job::Paced(Paced { load, all_open: ALL_OPEN, idle_kib: way.idle_kib });
-        Lane { name: way.name, limit: way.limit, pids: way.pids, job }
+        Lane { name: way.name, limit: way.limit, processes: way.processes, job }
     });
     let race = Race {
         scenario: "paced",
@@ -96,26 +96,26 @@ pub(crate) async fn paced(bench: &Bench) -> Result<Table, Error> {
 
 async fn ways(field: &Field, callers: usize) -> Result<Vec<Way>, Error> {
     let limits = &field.limits;
-    let limit = |name, path: &str, address, pids: Vec<u32>| {
+    let limit = |name, path: &str, address, processes: Group| {
         let request = Request::new(&format!("POST {path}"), &[], "{\"messages\":[]}");
-        let idle_kib = proc::resident_kib(&pids);
-        Way { name, limit: None, pids, address, requests: vec![request; callers], idle_kib }
+        let idle_kib = processes.resident_kib();
+        Way { name, limit: None, processes, address, requests: vec![request; callers], idle_kib }
     };
     let mut ways = vec![
-        limit("direct", "/v1/chat/completions", limits.fake_address, vec![]),
+        limit("direct", "/v1/chat/completions", limits.fake_address, Group::default()),
         limit("di", "/di/chat", limits.edge_address, limits.inside()),
         limit("d", "/d/chat", limits.lean_address, limits.remote()),
     ];
     for product in &field.products {
         let sessions = product.sessions(callers).await?;
-        let pids = product.pids();
+        let processes = product.processes();
         ways.push(Way {
             name: product.shape.name(),
             limit: Some(if product.shape == Shape::Single { "di" } else { "d" }),
             address: product.address,
             requests: sessions.iter().map(Session::stream).collect(),
-            idle_kib: proc::resident_kib(&pids),
-            pids,
+            idle_kib: processes.resident_kib(),
+            processes,
         });
     }
     Ok(ways)

@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     lane::{Job, Lane, Store},
     metric::Metric,
+    proc::Group,
     product::{Session, Shape},
     race::{Race, Table},
 };
@@ -30,13 +31,18 @@ pub(crate) async fn run(bench: &Bench, baselines: &Baselines, callers: usize) ->
     let limits = &field.limits;
     let chat = |name: &'static str| {
         let request = Request::new(&format!("POST /{name}"), &[], "Where is my order?");
-        let (address, pids) = match name {
+        let (address, processes) = match name {
             "d/chat" => (limits.lean_address, limits.remote()),
             _ => (limits.edge_address, limits.inside()),
         };
-        Lane { name, limit: None, pids, job: Job::Load(bench.load(address, vec![request; callers], None)) }
+        Lane {
+            name,
+            limit: None,
+            processes,
+            job: Job::Load(bench.load(address, vec![request; callers], None)),
+        }
     };
-    let lane = |name, job| Lane { name, limit: None, pids: vec![], job };
+    let lane = |name, job| Lane { name, limit: None, processes: Group::default(), job };
     let mut lanes = vec![chat("di/chat"), chat("d/chat"), lane("f sqlite", store(None))];
     let mut mesh_store = "f sqlite";
     if let Some(url) = &bench.options.postgres {
@@ -51,7 +57,7 @@ pub(crate) async fn run(bench: &Bench, baselines: &Baselines, callers: usize) ->
         lanes.push(Lane {
             name: product.shape.name(),
             limit: Some(if product.shape == Shape::Single { "di + 2f" } else { "d + 2f" }),
-            pids: product.pids(),
+            processes: product.processes(),
             job: Job::Load(bench.load(product.address, requests, None)),
         });
     }
