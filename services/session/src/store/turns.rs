@@ -285,6 +285,7 @@ async fn end(unit: &mut Unit<'_>, finish: Finish) -> Result<(), SessionError> {
         }
         Err(refused) => return Err(refused.into()),
     };
+    unit.ending = Some(finish.turn);
     unit.take(step).await?;
     if let Some(conversation) = finish.conversation
         && unit.session.conversation.as_deref() != Some(conversation.as_str())

@@ -30,6 +30,8 @@ pub(crate) struct Unit<'t> {
     pub(crate) opened_key: Option<String>,
     pub(crate) now: Timestamp,
     pub(crate) entries: Vec<Entry>,
+    /// The turn whose end is being written: what the customer is told belongs to it.
+    pub(crate) ending: Option<TurnId>,
     read: Version,
     traceparent: String,
     effects: Vec<(Effect, Seq)>,
@@ -89,6 +91,7 @@ impl<'t> Unit<'t> {
             opened_key,
             now,
             entries: Vec::new(),
+            ending: None,
             traceparent,
             effects: Vec::new(),
         })
@@ -114,7 +117,7 @@ impl<'t> Unit<'t> {
                 }
                 Change::Notice(notice) => {
                     let text = notice.text(self.session.language());
-                    self.write_message(Sender::System, text, None);
+                    self.write_notice(text);
                 }
                 Change::TurnEnds(turn, state) => self.end_turn(turn, state, self.session.head.next()).await?,
             }
@@ -124,20 +127,18 @@ impl<'t> Unit<'t> {
         Ok(())
     }
 
-    /// Adds a message without sources.
-    pub(crate) fn write_message(&mut self, sender: Sender, text: String, turn: Option<TurnId>) -> MessageId {
+    fn write_notice(&mut self, text: String) {
         let id = MessageId::mint(&*self.store.clock, &*self.store.rng);
         self.write(EntryBody::Message(Message {
             id,
-            sender,
+            sender: Sender::System,
             text,
             agent: None,
             client_message_id: None,
-            turn,
+            turn: self.ending,
             sources: Vec::new(),
             interrupted: false,
         }));
-        id
     }
 
     /// Records that a turn has ended. `from` is the first entry of its end.
