@@ -7,7 +7,7 @@ use std::{
     io::Write as _,
     os::unix::process::CommandExt as _,
     path::Path,
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::LazyLock,
 };
 
@@ -26,7 +26,7 @@ for pid in $pids; do kill -9 "$pid" 2>/dev/null; done
 eval "$last"
 "#;
 
-static PIPE: LazyLock<Mutex<ChildStdin>> = LazyLock::new(|| {
+static SHELL: LazyLock<Mutex<Child>> = LazyLock::new(|| {
     let mut shell = Command::new("sh");
     // A group of its own: an interrupt from the terminal is for the test program alone.
     shell
@@ -35,12 +35,13 @@ static PIPE: LazyLock<Mutex<ChildStdin>> = LazyLock::new(|| {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let mut child = shell.spawn().expect("a shell");
-    Mutex::new(child.stdin.take().expect("its standard input"))
+    Mutex::new(shell.spawn().expect("a shell"))
 });
 
 fn tell(line: impl Display) {
-    writeln!(PIPE.lock(), "{line}").expect("the guardian listens");
+    let mut shell = SHELL.lock();
+    let pipe = shell.stdin.as_mut().expect("its standard input");
+    writeln!(pipe, "{line}").expect("the guardian listens");
 }
 
 /// A program that must not outlive this one.

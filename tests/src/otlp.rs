@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
 };
 use parking_lot::Mutex;
-use std::{net::SocketAddr, sync::Arc};
+use std::{fmt::Write as _, net::SocketAddr, sync::Arc};
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
 /// A span, as far as tests look at it.
@@ -88,12 +88,12 @@ impl TraceService for Sink {
 
 fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     let value = attributes.iter().find(|attribute| attribute.key == key)?.value.clone()?;
-    match value.value? {
-        Value::StringValue(text) => Some(text),
-        _ => None,
-    }
+    if let Value::StringValue(text) = value.value? { Some(text) } else { None }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+        text
+    })
 }

@@ -50,7 +50,7 @@ impl Settings {
     }
 
     /// Sets one key.
-    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+    pub fn set(mut self, key: &str, value: &str) -> Self {
         self.values.insert(key.to_owned(), value.to_string());
         self
     }
@@ -58,7 +58,7 @@ impl Settings {
     /// Answers come from this fake, with the knowledge base behind it.
     pub fn with_coze(self, fake: &FakeCoze) -> Self {
         self.set("model.providers", "coze")
-            .set("model.coze.base_url", fake.base_url())
+            .set("model.coze.base_url", &fake.base_url())
             .set("model.coze.workflow_id", coze::WORKFLOW_ID)
             .set("model.coze.app_id", coze::APP_ID)
             .set("model.coze.client_id", coze::CLIENT_ID)
@@ -69,22 +69,22 @@ impl Settings {
     /// Answers come from this fake, with the knowledge base behind it.
     pub fn with_openai(self, fake: &FakeOpenAi) -> Self {
         self.set("model.providers", "openai")
-            .set("model.openai.base_url", fake.base_url())
+            .set("model.openai.base_url", &fake.base_url())
             .set("model.openai.model", openai::MODEL)
             .set("model.openai.api_key", openai::API_KEY)
     }
 
     /// A provider that fails is asked again and again; without this it is left alone after a few failures.
     pub fn without_breaker(self) -> Self {
-        self.set("model.breaker.consecutive_failures", 1_000_000).set("model.breaker.min_calls", 1_000_000)
+        self.set("model.breaker.consecutive_failures", "1000000").set("model.breaker.min_calls", "1000000")
     }
 
     /// How long a provider may take: to the first text, between two texts, in all.
     pub fn with_timers(self, first: Duration, between: Duration, total: Duration) -> Self {
         let text = |time: Duration| format!("{}ms", time.as_millis());
-        self.set("model.timers.first_token", text(first))
-            .set("model.timers.between_tokens", text(between))
-            .set("model.timers.total", text(total))
+        self.set("model.timers.first_token", &text(first))
+            .set("model.timers.between_tokens", &text(between))
+            .set("model.timers.total", &text(total))
     }
 
     /// Traces go to this address, soon.

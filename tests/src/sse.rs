@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use serde_json::Value;
-use std::{fmt, pin::Pin, time::Duration};
+use std::{collections::VecDeque, fmt, pin::Pin, time::Duration};
 use tokio::time::Instant;
 
 /// Longest silence of a stream that a test puts up with. Heartbeats end it.
@@ -39,6 +39,16 @@ impl Frame {
     pub fn seq(&self) -> Option<i64> {
         self.data["seq"].as_i64()
     }
+}
+
+/// The types of frames, in order.
+pub fn kinds(frames: &[Frame]) -> Vec<&str> {
+    frames.iter().map(Frame::kind).collect()
+}
+
+/// The answer that frames of a chat stream spell.
+pub fn answer(frames: &[Frame]) -> String {
+    frames.iter().filter(|frame| frame.kind() == "message").map(Frame::content).collect()
 }
 
 /// Cuts bytes into frames.
@@ -92,7 +102,7 @@ type Pieces = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 pub struct Frames {
     pieces: Pieces,
     parser: Parser,
-    ready: std::collections::VecDeque<Frame>,
+    ready: VecDeque<Frame>,
 }
 
 impl fmt::Debug for Frames {
@@ -104,11 +114,7 @@ impl fmt::Debug for Frames {
 impl Frames {
     /// Reads the body of a response.
     pub fn of(response: reqwest::Response) -> Self {
-        Self {
-            pieces: Box::pin(response.bytes_stream()),
-            parser: Parser::default(),
-            ready: Default::default(),
-        }
+        Self { pieces: Box::pin(response.bytes_stream()), parser: Parser::default(), ready: VecDeque::new() }
     }
 
     /// The next frame; `None` at the end, also at one that is no proper end.

@@ -15,7 +15,7 @@ use switchboard_domain::ServiceName;
 use tempfile::TempDir;
 
 /// Longest time until a program says that it is ready: it may be the first in a long row.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// Attempts to start on ports that nobody takes meanwhile.
 const STARTS: usize = 3;
 
@@ -71,7 +71,7 @@ impl World {
                 Ok(()) => return world,
                 // Somebody else took a port between our look and its use.
                 Err(told) if told.contains("cannot be bound") || told.contains("cannot listen") => {
-                    problem = told
+                    problem = told;
                 }
                 Err(told) => panic!("{told}"),
             }

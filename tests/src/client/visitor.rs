@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// How long a message that the server acknowledges is sent again and again.
-const RESEND: Duration = Duration::from_secs(60);
+const RESEND: Duration = Duration::from_mins(1);
 
 /// A customer. Clones are other terminals of the same customer: they share the token.
 #[derive(Debug, Clone)]

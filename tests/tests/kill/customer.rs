@@ -11,7 +11,7 @@ use switchboard_tests::{
 };
 
 /// Longest time that a message may stay without an answer, a notice or a refusal: some kills and restarts.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the server said of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,10 @@
 //! A customer asks about the sample shop.
 
 use crate::shared::{fresh, shop};
-use switchboard_tests::world::Shape;
+use switchboard_tests::{
+    sse::{answer, kinds},
+    world::Shape,
+};
 
 in_both_shapes!(a_chinese_question, an_english_question);
 
@@ -19,11 +22,11 @@ async fn answered(shape: Shape, question: &str, expected: &str) {
     let _evidence = world.evidence();
     let alice = world.client().visitor(&fresh("alice"));
     let told = alice.stream(question).await.rest().await;
-    let kinds: Vec<&str> = told.iter().map(|frame| frame.kind()).collect();
+    let kinds = kinds(&told);
     let (last, pieces) = told.split_last().unwrap();
     assert_eq!(last.kind(), "done", "{kinds:?}");
     assert!(pieces.len() >= 2 && pieces.iter().all(|frame| frame.kind() == "message"), "{kinds:?}");
-    let answer: String = pieces.iter().map(|frame| frame.content()).collect();
+    let answer = answer(pieces);
     assert!(answer.contains(expected), "{answer}");
     assert!(!last.data["sources"][0]["title"].as_str().unwrap().is_empty(), "{}", last.data);
 

@@ -118,7 +118,7 @@ async fn texts(shape: Shape) {
                 assert_eq!((&problem["max_length"], &problem["actual_length"]), (&json!(2000), &json!(2001)));
             }
             "CONTROL_CHARACTER" => {
-                assert!(problem["code_point"].as_str().unwrap().starts_with("U+00"), "{problem}")
+                assert!(problem["code_point"].as_str().unwrap().starts_with("U+00"), "{problem}");
             }
             _ => {}
         }

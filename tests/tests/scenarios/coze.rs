@@ -64,7 +64,7 @@ async fn a_token_that_ran_out_is_renewed_once(shape: Shape) {
     let _evidence = world.evidence();
     let alice = world.client().visitor(&fresh("alice"));
     alice.chat("我叫爱丽丝").await.expect_ok();
-    assert_eq!(provider.calls().grants, [alice.session.clone()]);
+    assert_eq!(provider.calls().grants, [alice.session.as_str()]);
     provider.revoke_tokens();
     let answer: String = alice.chat("我叫什么？").await.expect_ok().read("/message");
     assert!(answer.contains("爱丽丝"), "{answer}");

@@ -8,6 +8,7 @@ use switchboard_tests::{
     fakes::{FakeCoze, FakeOpenAi, Fault, coze, openai},
     patience::eventually,
     settings::Settings,
+    sse::kinds,
     world::{Shape, World},
 };
 use tokio::time::Instant;
@@ -102,9 +103,9 @@ fn impatient(name: &str) -> Settings {
         .without_breaker()
         .with_timers(second, second, second * 3)
         .set("model.retry.busy_pause", "50ms")
-        .set("model.limits.answer_bytes", 65_536)
-        .set("model.limits.line_bytes", 131_072)
-        .set("model.limits.stream_bytes", 524_288)
+        .set("model.limits.answer_bytes", "65536")
+        .set("model.limits.line_bytes", "131072")
+        .set("model.limits.stream_bytes", "524288")
 }
 
 /// Asks while the provider misbehaves, and looks at everything that a customer can see.
@@ -114,7 +115,7 @@ async fn suffer(world: &World, fault: &Fault, expected: End) {
     let told = alice.stream(QUESTION).await.rest().await;
     let took = asked.elapsed();
     assert!(took < SOON, "{fault:?}: {took:?}");
-    let kinds: Vec<&str> = told.iter().map(|frame| frame.kind()).collect();
+    let kinds = kinds(&told);
     assert_eq!(kinds.last(), Some(&"done"), "{fault:?}: {kinds:?}");
     let seen: String = told.iter().map(|frame| frame.raw.as_str()).collect();
     for leak in
@@ -218,7 +219,7 @@ async fn a_provider_that_keeps_failing_is_left_alone(shape: Shape) {
     let provider = FakeOpenAi::start(openai::Options::default()).await;
     let settings = Settings::new("breaker")
         .with_openai(&provider)
-        .set("model.breaker.consecutive_failures", 3)
+        .set("model.breaker.consecutive_failures", "3")
         .set("model.breaker.first_backoff", "1s");
     let world = World::start(shape, &settings).await;
     let _evidence = world.evidence();

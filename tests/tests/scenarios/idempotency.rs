@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use switchboard_tests::{
     client::{Answer, Message},
+    sse::answer as spelled,
     world::Shape,
 };
 
@@ -37,8 +38,7 @@ async fn five_times_at_once_is_once(shape: Shape) {
 
     let streamed = alice.stream(&message).await.rest().await;
     let done = &streamed.last().unwrap().data;
-    let text: String =
-        streamed.iter().filter(|frame| frame.kind() == "message").map(|frame| frame.content()).collect();
+    let text = spelled(&streamed);
     assert!(
         told.contains(
             &json!([done["turn_id"], done["message_id"], done["seq"], text, done["sources"]]).to_string()

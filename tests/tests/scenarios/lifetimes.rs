@@ -8,6 +8,7 @@ use switchboard_tests::{
     fakes::{FakeOpenAi, Fault, openai},
     patience::eventually,
     settings::Settings,
+    sse::answer,
     world::{Shape, World},
 };
 
@@ -35,8 +36,7 @@ async fn a_stop_while_an_answer_is_written(shape: Shape) {
     seen.extend(rest);
     let last = seen.last().unwrap();
     assert_eq!(last.kind(), "done", "the answer is finished: {}", last.raw);
-    let text: String =
-        seen.iter().filter(|frame| frame.kind() == "message").map(|frame| frame.content()).collect();
+    let text = answer(&seen);
     assert_eq!(text, format!("收到：{question}"));
     let bye = events.last().unwrap();
     assert!(bye.kind() == "bye" && bye.retry.is_some(), "{}", bye.raw);

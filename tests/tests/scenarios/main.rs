@@ -1,6 +1,6 @@
 //! The promises of the product, told through public HTTP, each in both shapes: everything in one process on SQLite, and
 //! six processes on Postgres.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 /// Makes a test of each story in each shape.
 macro_rules! in_both_shapes {

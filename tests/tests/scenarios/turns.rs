@@ -3,7 +3,11 @@
 use crate::shared::{SLOW, fresh, slow};
 use futures::future::join_all;
 use serde_json::Value;
-use switchboard_tests::{patience::eventually, world::Shape};
+use switchboard_tests::{
+    patience::eventually,
+    sse::{answer, kinds},
+    world::Shape,
+};
 
 in_both_shapes!(
     an_answer_arrives_while_it_is_written,
@@ -27,7 +31,7 @@ async fn an_answer_arrives_while_it_is_written(shape: Shape) {
     assert!(pieces.len() >= 10, "{} pieces", pieces.len());
     let span = pieces.last().unwrap().at - pieces[0].at;
     assert!(span >= SLOW * 15, "all of it came within {span:?}");
-    let text: String = pieces.iter().map(|frame| frame.content()).collect();
+    let text = answer(pieces);
     assert_eq!(text, format!("收到：{}", long_question()));
     assert_eq!(text, alice.detail().await.said_by("assistant")[0].content);
 }
@@ -107,12 +111,13 @@ async fn a_reload_in_the_middle_of_an_answer(shape: Shape) {
         next = delta.data["chunk"].as_i64().unwrap() + 1;
     }
     let written: String = deltas.iter().map(|delta| delta.content()).collect();
-    let kinds: Vec<&str> = seen.iter().map(|frame| frame.kind()).filter(|kind| *kind != "delta").collect();
+    let mut kinds = kinds(&seen);
+    kinds.retain(|kind| *kind != "delta");
     assert_eq!(kinds.iter().filter(|kind| **kind == "message").count(), 1, "{kinds:?}");
     let place = |kind: &str| seen.iter().rposition(|frame| frame.kind() == kind).unwrap();
     assert!(place("delta") < place("message") && place("message") < place("turn"), "{kinds:?}");
-    let answer = &seen[place("message")];
-    assert_eq!(answer.content(), format!("收到：{}", long_question()));
-    assert!(answer.content().starts_with(&written), "{written}");
+    let whole = &seen[place("message")];
+    assert_eq!(whole.content(), format!("收到：{}", long_question()));
+    assert!(whole.content().starts_with(&written), "{written}");
     assert_eq!(seen.last().unwrap().data["state"], "done");
 }
