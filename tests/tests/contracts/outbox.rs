@@ -121,23 +121,26 @@ async fn two_readers_never_have_the_same_event(world: &World) {
 }
 
 async fn a_waiting_reader_is_woken(world: &World) {
-    ask(world, "s", "hello").await;
-    let notifier = world.notifier();
-    let mut reader = JoinSet::new();
-    reader.spawn(async move {
-        let request = wire::LeaseEventsRequest { limit: 10, wait_ms: 30_000 };
-        let events = notifier.lease_events(request).await.unwrap().events;
-        (events, Instant::now())
-    });
-    // Nothing tells that the reader waits; whichever comes first, it gets the event.
-    tokio::task::yield_now().await;
-    world.visitor("s").escalate(escalate("s", None)).await.unwrap();
-    let filled = Instant::now();
-    let (events, woken) = reader.join_next().await.unwrap().unwrap();
-    assert_eq!(events.len(), 1);
-    // This service looks into its outbox every ten minutes, so it was woken.
-    let waited = woken.saturating_duration_since(filled);
-    assert!(waited < Duration::from_secs(1), "{waited:?}");
+    for round in 0..5 {
+        let session = format!("s{round}");
+        ask(world, &session, "hello").await;
+        let notifier = world.notifier();
+        let mut reader = JoinSet::new();
+        reader.spawn(async move {
+            let request = wire::LeaseEventsRequest { limit: 10, wait_ms: 30_000 };
+            (notifier.lease_events(request).await.unwrap().events, Instant::now())
+        });
+        // Nothing tells that the reader waits; should the event be first, the reader finds it.
+        tokio::task::yield_now().await;
+        world.visitor(&session).escalate(escalate(&session, None)).await.unwrap();
+        let filled = Instant::now();
+        let (events, woken) = reader.join_next().await.unwrap().unwrap();
+        assert_eq!(events.len(), 1);
+        // This service looks into its outbox every ten minutes, so the reader was woken: at once, or as soon as a busy
+        // machine lets it.
+        let waited = woken.saturating_duration_since(filled);
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
+    }
 }
 
 async fn a_reader_waits_no_longer_than_it_asked(world: &World) {
