@@ -25,8 +25,9 @@ impl Notifier {
         if limit == 0 || usize::try_from(limit).map_or(true, |limit| limit > PAGE_MAX) {
             return Err(NotifierError::Limit { limit });
         }
-        let events = self.store.newest(limit).await?;
+        // Counted first: what comes in between makes the list longer than the count, never shorter.
         let total = self.store.count().await?;
+        let events = self.store.newest(limit).await?;
         Ok(ListReceivedResponse { events: events.into_iter().map(Into::into).collect(), total })
     }
 }

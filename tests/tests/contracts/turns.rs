@@ -6,6 +6,7 @@ use crate::{
     },
     world::World,
 };
+use std::time::Duration;
 use switchboard_domain::ErrorKind;
 use switchboard_proto::session::v1::{self as wire, begin_turn_response::Next};
 
@@ -14,6 +15,8 @@ crate::on_both_engines!(
     nothing_to_begin,
     what_waits_for_a_human_begins_no_turn,
     a_turn_knows_what_was_said_before,
+    without_context_a_turn_still_knows_its_questions,
+    a_new_conversation_does_not_swallow_waiting_questions,
     a_lease_is_kept_by_its_holder_only,
     a_turn_can_be_looked_up,
     who_may_look_up_a_turn,
@@ -86,6 +89,31 @@ async fn a_turn_knows_what_was_said_before(world: &World) {
     let (next, _) = begun(world, wire::BeginTurnRequest { context_limit: 3, ..begin("s") }).await;
     assert_eq!(next.questions, ["question 6"]);
     assert_eq!(lines(&next.context), ["assistant: answer 4", "user: question 5", "assistant: answer 5"]);
+}
+
+async fn without_context_a_turn_still_knows_its_questions(world: &World) {
+    let first = ask(world, "s", "one").await;
+    world.visitor("s").say(chat("s", "two")).await.unwrap();
+    world.worker().finish_turn(answer(&first, "1")).await.unwrap();
+    let (turn, _) = begun(world, wire::BeginTurnRequest { context_limit: 0, ..begin("s") }).await;
+    assert_eq!((turn.questions, turn.context), (vec!["two".to_owned()], vec![]));
+}
+
+async fn a_new_conversation_does_not_swallow_waiting_questions(world: &World) {
+    let first = ask(world, "s", "one").await;
+    world.visitor("s").say(chat("s", "two")).await.unwrap();
+    let new =
+        wire::SetConversationRequest { session: "s".into(), conversation: "c".into(), idempotency: None };
+    world.worker().set_conversation(new).await.unwrap();
+    world.clock.advance(Duration::from_secs(11));
+    let claim = wire::ClaimTurnsRequest { limit: 10, context_limit: 10 };
+    let taken = world.worker().claim_turns(claim).await.unwrap().turns;
+    assert_eq!(taken[0].id, first.id);
+    assert_eq!(taken[0].questions, ["one"], "the turn that ran is still asked what it was asked");
+
+    world.worker().finish_turn(answer(&taken[0], "1")).await.unwrap();
+    let (turn, _) = begun(world, begin("s")).await;
+    assert_eq!(turn.questions, ["two"], "what waited is still to be answered");
 }
 
 async fn a_lease_is_kept_by_its_holder_only(world: &World) {

@@ -79,12 +79,12 @@ impl Store {
         self.held_from(row, session, context).await
     }
 
-    async fn held_from(&self, row: TurnRow, session: Session, context: u32) -> Result<Held, SessionError> {
+    async fn held_from(&self, row: TurnRow, session: Session, limit: u32) -> Result<Held, SessionError> {
         let covers = row.covers()?;
-        let found = self.messages_before(&session, Seq::new(row.begun_seq), context, covers.len()).await?;
-        let (covered, context): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|entry| entry.message().is_some_and(|m| covers.contains(&m.id)));
+        let begun = Seq::new(row.begun_seq);
+        let covered = self.covered(&session.name, begun, covers.len()).await?;
         let questions = covered.iter().filter_map(|entry| Some(entry.message()?.text.clone())).collect();
+        let context = self.context(&session, begun, limit, &covers).await?;
         Ok(Held {
             id: row.id()?,
             fence: Fence::new(row.fence),
@@ -97,24 +97,52 @@ impl Store {
         })
     }
 
-    /// The messages before a turn's beginning: those it covers, and `limit` before them in the bot's memory.
-    async fn messages_before(
+    /// The messages that a turn covers: the customer's last ones before its beginning, whatever came between them.
+    async fn covered(
+        &self,
+        name: &SessionName,
+        begun: Seq,
+        count: usize,
+    ) -> Result<Vec<Entry>, SessionError> {
+        const COVERED: &str = "SELECT seq, at, body FROM entry WHERE session = $1 AND kind = 'message' \
+                               AND sender = 'user' AND seq < $2 ORDER BY seq DESC LIMIT $3";
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let covered = sql(COVERED).bind(name.as_str()).bind(begun.get()).bind(count);
+        let rows: Vec<EntryRow> = self.db.fetch_all(covered).await?;
+        rows.into_iter().rev().map(|row| row.into_entry(name)).collect()
+    }
+
+    /// Up to `limit` messages before a turn's beginning that it does not cover, as far as the bot's memory reaches.
+    async fn context(
         &self,
         session: &Session,
         begun: Seq,
         limit: u32,
-        covered: usize,
+        covers: &[MessageId],
     ) -> Result<Vec<Entry>, SessionError> {
+        // Nothing stands before a first question: the common case needs no look.
+        if limit == 0 || begun.get() <= session.memory_from.get() + 2 {
+            return Ok(Vec::new());
+        }
         const BEFORE: &str = "SELECT seq, at, body FROM entry WHERE session = $1 AND kind = 'message' AND seq < $2 \
                               AND seq > $3 ORDER BY seq DESC LIMIT $4";
-        let count = i64::from(limit) + i64::try_from(covered).unwrap_or(i64::MAX);
+        let count = i64::from(limit) + i64::try_from(covers.len()).unwrap_or(i64::MAX);
         let before = sql(BEFORE)
             .bind(session.name.as_str())
             .bind(begun.get())
             .bind(session.memory_from.get())
             .bind(count);
         let rows: Vec<EntryRow> = self.db.fetch_all(before).await?;
-        rows.into_iter().rev().map(|row| row.into_entry(&session.name)).collect()
+        let mut context = Vec::with_capacity(rows.len());
+        for row in rows {
+            let entry = row.into_entry(&session.name)?;
+            if entry.message().is_some_and(|message| !covers.contains(&message.id)) {
+                context.push(entry);
+            }
+        }
+        context.truncate(limit as usize);
+        context.reverse();
+        Ok(context)
     }
 
     async fn turn_row(&self, id: TurnId) -> Result<TurnRow, SessionError> {

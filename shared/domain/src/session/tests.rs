@@ -140,14 +140,14 @@ fn any_event() -> impl Strategy<Value = Event> {
 /// The arrows of the contract (Part II §3.2), plus staying.
 fn allowed(from: Status, to: Status) -> bool {
     use Status::{AfterHoursEmail, BotActive, Closed, ManualLive, PendingManual};
-    matches!(
-        (from, to),
-        (BotActive, PendingManual | AfterHoursEmail | ManualLive)
-            | (PendingManual, ManualLive | BotActive | AfterHoursEmail)
-            | (ManualLive, BotActive | Closed | ManualLive)
-            | (AfterHoursEmail, ManualLive | BotActive | Closed)
-            | (Closed, BotActive)
-    )
+    let arrows: &[Status] = match from {
+        BotActive => &[PendingManual, AfterHoursEmail, ManualLive],
+        PendingManual => &[ManualLive, BotActive, AfterHoursEmail],
+        ManualLive => &[BotActive, Closed, ManualLive],
+        AfterHoursEmail => &[ManualLive, BotActive, Closed],
+        Closed => &[BotActive],
+    };
+    arrows.contains(&to)
 }
 
 proptest! {
