@@ -29,7 +29,7 @@ pub enum TelemetryError {
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 
-/// What was set up; ends in order with [`Telemetry::close`].
+/// What was set up; ends in order with [`Guard::close`].
 #[derive(Debug)]
 pub struct Guard {
     traces: Option<SdkTracerProvider>,
