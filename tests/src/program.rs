@@ -59,6 +59,31 @@ pub fn switchboard() -> Result<PathBuf, String> {
     Err(format!("{} is missing: run `cargo build --workspace` first", program.display()))
 }
 
+/// What to do when the program is older than what it is made of. `cargo test` builds tests, not the programs they start.
+pub fn staleness() -> Option<String> {
+    let program = switchboard().ok()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    let built = fs::metadata(&program).ok()?.modified().ok()?;
+    let mut folders: Vec<PathBuf> =
+        ["proto", "shared", "services", "gateway"].map(|name| root.join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let about = entry.metadata().ok()?;
+            if about.is_dir() {
+                folders.push(entry.path());
+            } else if about.modified().is_ok_and(|changed| changed > built) {
+                let changed = entry.path();
+                return Some(format!(
+                    "{} is older than {}: run `cargo build --workspace`",
+                    program.display(),
+                    changed.display()
+                ));
+            }
+        }
+    }
+    None
+}
+
 /// Where logs of programs are kept: one file each, written anew in every run.
 fn logs() -> io::Result<PathBuf> {
     let test = env::current_exe()?;

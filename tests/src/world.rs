@@ -6,7 +6,7 @@ use crate::{
     guardian,
     patience::{eventually, try_within},
     ports, postgres,
-    program::{Program, Recipe, Stopped},
+    program::{Program, Recipe, Stopped, staleness},
     settings::Settings,
 };
 use futures::future::join_all;
@@ -191,9 +191,13 @@ impl World {
         stopped
     }
 
-    /// Sends SIGTERM to the edge and does not wait.
-    pub fn terminate_edge(&self) {
-        self.programs[&ServiceName::Gateway].terminate();
+    /// Asks all programs at once to stop, and tells how each went; they are killed after `bound`.
+    pub async fn stop_at_once(&self, bound: Duration) -> Vec<(ServiceName, Stopped)> {
+        let all = self.programs.iter().map(async |(name, program)| {
+            let how = program.stop(bound).await.unwrap_or_else(|told| panic!("{told}"));
+            (*name, how)
+        });
+        join_all(all).await
     }
 
     /// What the program that runs a part has logged.
@@ -232,7 +236,7 @@ impl Drop for Evidence<'_> {
     #[expect(clippy::print_stderr, reason = "a failed test tells where to look")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.0.last_words());
+            eprintln!("{}{}", self.0.last_words(), staleness().unwrap_or_default());
         }
     }
 }

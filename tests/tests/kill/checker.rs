@@ -2,7 +2,7 @@
 
 use crate::{
     ANSWER,
-    customer::{Fate, Sent},
+    customer::{Fate, Sent, Written},
 };
 use serde_json::Value;
 use std::{collections::HashMap, time::Duration};
@@ -39,13 +39,17 @@ impl Verdict {
         })
         .await;
         let log = sent.customer.log().await;
-        self.messages(name, sent, &log);
-        self.order(name, &log);
-        self.turns(name, &log);
+        self.judge(name, &sent.messages, &log);
     }
 
-    fn messages(&mut self, name: &str, sent: &Sent, log: &[Value]) {
-        for (id, text, fate) in &sent.messages {
+    fn judge(&mut self, name: &str, sent: &[Written], log: &[Value]) {
+        self.messages(name, sent, log);
+        self.order(name, log);
+        self.turns(name, log);
+    }
+
+    fn messages(&mut self, name: &str, sent: &[Written], log: &[Value]) {
+        for (id, text, fate) in sent {
             let found: Vec<&Value> =
                 log.iter().filter(|event| event["client_message_id"] == id.as_str()).collect();
             match (fate, found.as_slice()) {
@@ -57,7 +61,7 @@ impl Verdict {
             }
         }
         let by_customer = log.iter().filter(|event| event["role"] == "user").count();
-        let acknowledged = sent.messages.iter().filter(|(_, _, fate)| *fate == Fate::Kept).count();
+        let acknowledged = sent.iter().filter(|(_, _, fate)| *fate == Fate::Kept).count();
         if by_customer != acknowledged {
             self.wrong.push(format!("{name} has {by_customer} messages, {acknowledged} were acknowledged"));
         }
@@ -139,5 +143,83 @@ impl Verdict {
     pub(crate) fn check(&self, kills: usize) {
         assert!(self.wrong.is_empty(), "{:#?}", &self.wrong[..self.wrong.len().min(20)]);
         assert!(self.acknowledged >= kills, "only {} messages for {kills} kills", self.acknowledged);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn said(seq: i64, id: &str) -> Value {
+        json!({ "type": "message", "role": "user", "seq": seq, "client_message_id": id, "message_id": id, "content": id })
+    }
+
+    fn turn(seq: i64, id: &str, state: &str, covers: &[&str]) -> Value {
+        json!({ "type": "turn", "seq": seq, "turn_id": id, "state": state, "covers": covers })
+    }
+
+    fn answer(seq: i64, id: &str, content: &str) -> Value {
+        json!({ "type": "message", "role": "assistant", "seq": seq, "turn_id": id, "content": content })
+    }
+
+    fn good() -> Vec<Value> {
+        vec![
+            said(1, "a"),
+            turn(2, "t", "accepted", &["a"]),
+            answer(3, "t", ANSWER),
+            turn(4, "t", "done", &[]),
+        ]
+    }
+
+    fn wrong(sent: &[(&str, Fate)], log: &[Value]) -> Vec<String> {
+        let sent: Vec<Written> =
+            sent.iter().map(|(id, fate)| ((*id).to_owned(), (*id).to_owned(), *fate)).collect();
+        let mut verdict = Verdict::default();
+        verdict.judge("s", &sent, log);
+        verdict.wrong
+    }
+
+    /// A checker that never finds anything proves nothing.
+    #[test]
+    fn every_kind_of_damage_is_noticed() {
+        let kept = [("a", Fate::Kept)];
+        assert_eq!(wrong(&kept, &good()), Vec::<String>::new());
+        let mut lost = good();
+        lost.remove(0);
+        let doubled = [good(), vec![said(5, "a")]].concat();
+        let mut gap = good();
+        gap.remove(2);
+        let mut swapped = good();
+        swapped.swap(0, 1);
+        let never_ended = good()[..3].to_vec();
+        let ended_twice = [good(), vec![turn(5, "t", "interrupted", &[])]].concat();
+        let unanswered = vec![said(1, "a")];
+        let twice =
+            [good(), vec![turn(5, "u", "accepted", &["a"]), turn(6, "u", "handed_over", &[])]].concat();
+        let mut half = good();
+        half[2] = answer(3, "t", "您好");
+        let mut invented = good();
+        invented[2] = answer(3, "t", "somebody else's answer");
+        let phantom =
+            [good(), vec![said(5, "b"), turn(6, "u", "accepted", &["b"]), turn(7, "u", "failed", &[])]]
+                .concat();
+        for (what, log) in [
+            ("lost", lost),
+            ("doubled", doubled),
+            ("gap", gap),
+            ("swapped", swapped),
+            ("never ended", never_ended),
+            ("ended twice", ended_twice),
+            ("unanswered", unanswered),
+            ("answered twice", twice),
+            ("half an answer shown as whole", half),
+            ("invented", invented),
+            ("phantom", phantom.clone()),
+        ] {
+            assert!(!wrong(&kept, &log).is_empty(), "{what} is not noticed");
+        }
+        let refused = [("a", Fate::Kept), ("b", Fate::Refused)];
+        assert!(!wrong(&refused, &phantom).is_empty(), "a refused message that is there is not noticed");
     }
 }

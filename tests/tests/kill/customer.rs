@@ -22,12 +22,15 @@ pub(crate) enum Fate {
     Refused,
 }
 
+/// Id, text and fate of a message.
+pub(crate) type Written = (String, String, Fate);
+
 /// One session, and what was sent in it.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) customer: Visitor,
-    /// Id, text and fate of each message, in the order of sending.
-    pub(crate) messages: Vec<(String, String, Fate)>,
+    /// In the order of sending.
+    pub(crate) messages: Vec<Written>,
     /// How often a message was sent again.
     pub(crate) repeats: usize,
 }

@@ -1,7 +1,9 @@
 //! A session belongs to whoever holds its token.
 
 use crate::shared::{fresh, shop};
+use futures::future::join_all;
 use serde_json::json;
+use std::collections::HashSet;
 use switchboard_tests::{
     client::{Client, Message, Visitor},
     shop::{forged_token, token},
@@ -10,6 +12,7 @@ use switchboard_tests::{
 
 in_both_shapes!(
     the_first_answer_was_lost,
+    the_first_message_five_times_at_once,
     a_weak_id_proves_nothing,
     without_and_with_a_foreign_token,
     an_unknown_session,
@@ -42,6 +45,23 @@ async fn the_first_answer_was_lost(shape: Shape) {
     let refused = stranger.chat(Message::new("你好").id("another-id-of-sixteen")).await;
     assert_eq!(refused.problem(), (401, "TOKEN_REQUIRED".to_owned()), "{}", refused.text);
     assert_eq!(stranger.token(), None);
+}
+
+/// A browser that is impatient before it has a token.
+async fn the_first_message_five_times_at_once(shape: Shape) {
+    let world = &shop(shape).await.world;
+    let _evidence = world.evidence();
+    let session = fresh("alice");
+    let message = Message::new("City 充满一次电可以跑多远？").id(STRONG);
+    let tabs: Vec<Visitor> = (0..5).map(|_| world.client().visitor(&session)).collect();
+    let answers = join_all(tabs.iter().map(|tab| tab.chat(&message))).await;
+    let turns: HashSet<String> =
+        answers.into_iter().map(|answer| answer.expect_ok().read("/turn_id")).collect();
+    assert_eq!(turns.len(), 1, "{turns:?}");
+    for tab in tabs {
+        let detail = tab.detail().await;
+        assert_eq!((detail.said_by("user").len(), detail.said_by("assistant").len()), (1, 1));
+    }
 }
 
 async fn a_weak_id_proves_nothing(shape: Shape) {

@@ -71,6 +71,40 @@ async fn everything_is_there_after_a_restart(shape: Shape) {
     events.until(|frame| frame.data["role"] == "assistant").await;
 }
 
+/// `docker compose down`: nobody waits for anybody.
+#[test]
+fn a_mesh_that_is_stopped_all_at_once_goes_on_where_it_was() {
+    switchboard_tests::runtime::run(async {
+        let provider = FakeOpenAi::start(openai::Options::default()).await;
+        provider.chat.set(Fault::SlowDeltas(SLOW));
+        let settings = Settings::new("down")
+            .with_openai(&provider)
+            .set("session.turn_lease", "1s")
+            .set("node.drain_timeout", "5s")
+            .set("gateway.drain.finish", "3s");
+        let world = World::start(Shape::Mesh, &settings).await;
+        let _evidence = world.evidence();
+        let alice = world.client().visitor(&fresh("alice"));
+        let question = "一二三四".repeat(28);
+        let mut told = alice.stream(question.as_str()).await.frames();
+        told.until(|frame| frame.kind() == "message").await;
+        let (stopped, _) = tokio::join!(world.stop_at_once(DRAIN), told.rest());
+        for (name, how) in stopped {
+            assert!(how.took < Duration::from_secs(8), "{name}: {:?}", how.took);
+        }
+        world.restart().await;
+        let detail = eventually("the turn comes to an end", async || {
+            let detail = alice.detail().await;
+            detail.running_turn.is_none().then_some(detail)
+        })
+        .await;
+        assert_eq!(detail.said_by("user").len(), 1, "{detail:?}");
+        let said = &detail.said_by("assistant")[0];
+        let whole = format!("收到：{question}");
+        assert!(said.content == whole || said.interrupted && whole.starts_with(&said.content), "{detail:?}");
+    });
+}
+
 /// Parts of the mesh that are away for a while.
 #[test]
 fn a_part_that_is_away_costs_what_it_does_and_no_more() {

@@ -1,5 +1,9 @@
 //! The promises of the product, told through public HTTP, each in both shapes: everything in one process on SQLite, and
 //! six processes on Postgres.
+//!
+//! To add a story: write `async fn its_name(shape: Shape)` into the file of its subject, name it in the `in_both_shapes!`
+//! above, take a World from `shared.rs` (or start one, when the story breaks or stops things), give each customer a
+//! `fresh` session name, and begin with `let _evidence = world.evidence();`, so that a failure shows the logs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 /// Makes a test of each story in each shape.
