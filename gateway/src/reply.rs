@@ -216,9 +216,16 @@ impl Reply {
                 frames.extend(self.tell(entry, speaks));
             }
         }
+        if self.was_replaced(&outcome, ended.state) {
+            let told = "the answer was begun anew; the session has all of it";
+            frames.push(error(&Problem::new(ErrorKind::Unavailable, "ANSWER_REPLACED", told)));
+            return frames;
+        }
         let last = outcome.last().filter(|_| outcome.is_answer || speaks);
-        let interrupted =
-            ended.state == TurnState::Interrupted || last.as_ref().is_some_and(|said| said.interrupted);
+        let broke_off = !outcome.is_answer && !self.streamed.is_empty();
+        let interrupted = broke_off
+            || ended.state == TurnState::Interrupted
+            || last.as_ref().is_some_and(|said| said.interrupted);
         let cited = outcome.said.first().filter(|_| outcome.is_answer);
         frames.push(frame(
             None,
@@ -233,6 +240,15 @@ impl Reply {
             }),
         ));
         frames
+    }
+
+    /// Whether the answer on record is another one than was shown: its worker died, and the next one found other words.
+    /// What was shown cannot be taken back, so it must not look finished.
+    fn was_replaced(&self, outcome: &Outcome<'_>, state: TurnState) -> bool {
+        let Some((_, answer)) = outcome.said.first().filter(|_| outcome.is_answer) else { return false };
+        let goes_on = answer.text.starts_with(&self.streamed);
+        let is_shorter = state == TurnState::Interrupted && self.streamed.starts_with(&answer.text);
+        !goes_on && !is_shorter
     }
 
     /// The turn that has our message is ours, also if it began behind another one.

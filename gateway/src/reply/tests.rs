@@ -73,6 +73,31 @@ fn what_was_lost_on_the_way_is_told_at_the_end() {
 }
 
 #[test]
+fn half_an_answer_never_looks_finished() {
+    let shown = || {
+        let (mut reply, _) = Reply::new(&accepted());
+        reply.delta(&delta(0, "您好，City")).unwrap();
+        reply
+    };
+    let answer = |text: &str| vec![log::assistant(3, text, Some(log::turn(1)))];
+    // The next worker answered in other words: what was shown cannot be taken back.
+    let frames = shown().end(ended(TurnState::Done, answer("City 可以跑 50 公里")));
+    assert_eq!(told(&frames).iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["error"]);
+    let frames = shown().end(ended(TurnState::Done, answer("您好")));
+    assert_eq!(told(&frames).len(), 1, "less than was shown");
+    assert_eq!(told(&frames)[0].0, "error");
+    // What was kept of it before the worker died, or nothing at all.
+    for (state, entries) in [
+        (TurnState::Interrupted, answer("您好")),
+        (TurnState::Failed, vec![log::notice(3, "waiting", Some(log::turn(1)))]),
+    ] {
+        let frames = shown().end(ended(state, entries));
+        let last = std::str::from_utf8(frames.last().unwrap()).unwrap();
+        assert!(last.contains("\"type\":\"done\"") && last.contains("\"interrupted\":true"), "{last}");
+    }
+}
+
+#[test]
 fn a_piece_is_told_once() {
     let (mut reply, _) = Reply::new(&accepted());
     reply.delta(&delta(0, "您")).unwrap();
