@@ -1,5 +1,6 @@
 //! Customers with a good page and a bad server: each message is sent again, with the same id, until its fate is known.
 
+use crate::ANSWER;
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -7,6 +8,7 @@ use std::{
 use switchboard_tests::{
     client::{Client, Message, Visitor},
     patience::try_within,
+    sse::answer,
     world::World,
 };
 
@@ -106,14 +108,19 @@ async fn by_stream(customer: &Visitor, message: &Message, acknowledged: &mut boo
         return fate(stream.head.status, &stream.head.text);
     }
     let mut frames = stream.frames();
-    let mut last = None;
+    let mut told = Vec::new();
     while let Some(frame) = frames.next().await {
-        last = Some(frame);
+        told.push(frame);
     }
-    let last = last?;
+    let last = told.last()?;
     if last.kind() == "error" && last.data["code"] == "SESSION_IN_MANUAL_MODE" {
         return Some(Fate::Refused);
     }
+    let (text, finished) = (answer(&told), last.kind() == "done" && last.data["interrupted"] == false);
+    assert!(
+        !finished || text == ANSWER || !ANSWER.starts_with(&text),
+        "half an answer looks finished: {told:#?}"
+    );
     *acknowledged = true;
     (last.kind() == "done").then_some(Fate::Kept)
 }

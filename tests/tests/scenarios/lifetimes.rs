@@ -105,6 +105,38 @@ fn a_mesh_that_is_stopped_all_at_once_goes_on_where_it_was() {
     });
 }
 
+/// The worker of a turn dies in the middle of the answer, and the one who takes the turn up answers in other words.
+#[test]
+fn a_worker_dies_in_the_middle_of_an_answer() {
+    switchboard_tests::runtime::run(async {
+        let provider = FakeOpenAi::start(openai::Options::default()).await;
+        provider.chat.set(Fault::SlowDeltas(SLOW));
+        provider.set_answer(Some(&"甲乙丙丁".repeat(20)));
+        let settings = Settings::new("worker").with_openai(&provider).set("session.turn_lease", "2s");
+        let world = World::start(Shape::Mesh, &settings).await;
+        let _evidence = world.evidence();
+        let alice = world.client().visitor(&fresh("alice"));
+        let message = Message::new("请告诉我").id("a-message-whose-worker-dies");
+        let mut told = alice.stream(&message).await.frames();
+        let mut seen = told.until(|frame| frame.kind() == "message").await;
+        let mut events = alice.events(None).await.frames();
+        world.kill_part(ServiceName::ChatGateway);
+        provider.set_answer(Some(&"子丑寅卯".repeat(5)));
+        let (rest, ()) = tokio::join!(told.rest(), world.start_part(ServiceName::ChatGateway));
+        seen.extend(rest);
+        events.until(|frame| frame.kind() == "turn" && frame.data["state"] != "accepted").await;
+        let detail = alice.detail().await;
+        let kept = detail.said_by("assistant")[0];
+        // Only an answer that was told as it is kept may look finished.
+        let is_finished =
+            seen.last().is_some_and(|last| last.kind() == "done" && last.data["interrupted"] == false);
+        assert_eq!(is_finished, answer(&seen) == kept.content && !kept.interrupted, "{seen:#?} {kept:?}");
+        let again = alice.stream(&message).await.rest().await;
+        assert_eq!(answer(&again), kept.content, "a repeat is told what is kept");
+        assert_eq!(detail.said_by("user").len(), 1);
+    });
+}
+
 /// Parts of the mesh that are away for a while.
 #[test]
 fn a_part_that_is_away_costs_what_it_does_and_no_more() {
