@@ -98,10 +98,9 @@ fn of_openai() -> Vec<(Fault, End)> {
 
 /// Timers and bounds so short that every fault shows within a moment.
 fn impatient(name: &str) -> Settings {
-    let second = Duration::from_secs(1);
     Settings::new(name)
         .without_breaker()
-        .with_timers(second, second, second * 3)
+        .with_timers(Duration::from_secs(2), Duration::from_millis(1500), Duration::from_secs(4))
         .set("model.retry.busy_pause", "50ms")
         .set("model.limits.answer_bytes", "65536")
         .set("model.limits.line_bytes", "131072")
