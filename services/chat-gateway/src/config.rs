@@ -39,6 +39,10 @@ pub struct Settings {
     pub coalesce_for: Duration,
     /// … or until so many bytes are there.
     pub coalesce_bytes: usize,
+    /// How often the text so far is recorded while an answer is written, so that little of what a customer has seen is
+    /// lost when a worker dies. Also keeps the lease.
+    #[serde(with = "humantime_serde")]
+    pub checkpoint_every: Duration,
     /// How often turns are looked for whose worker died.
     #[serde(with = "humantime_serde")]
     pub sweep_interval: Duration,
@@ -113,6 +117,9 @@ impl Configured for Config {
                 "model.providers",
                 "nobody answers: name a provider or enable the knowledge base".into(),
             ));
+        }
+        if self.chat_gateway.checkpoint_every.is_zero() {
+            problems.push(("chat_gateway.checkpoint_every", "more than 0, or every piece is a write".into()));
         }
         if self.chat_gateway.coalesce_bytes == 0 {
             problems.push(("chat_gateway.coalesce_bytes", "at least 1".into()));

@@ -239,7 +239,9 @@ impl Conductor {
     async fn speak(&self, turn: &wire::Turn, stage: &Stage, answering: &mut Answering) -> Answer {
         let mut coalescer = Coalescer::new(self.settings.coalesce_for, self.settings.coalesce_bytes);
         let lease = Duration::from_millis(u64::try_from(turn.lease_ms).unwrap_or(0));
-        let mut renewal = Instant::now() + lease / 3;
+        // What the customer has seen is on record at most this late, should this worker die.
+        let renew_every = (lease / 3).min(self.settings.checkpoint_every);
+        let mut renewal = Instant::now() + renew_every;
         let until = Instant::now() + self.total;
         let mut conversation = None;
         let failed = loop {
@@ -256,7 +258,7 @@ impl Conductor {
                         if !self.renew(turn, stage).await {
                             return Answer::Lost;
                         }
-                        renewal = Instant::now() + lease / 3;
+                        renewal = Instant::now() + renew_every;
                     }
                     if until <= now {
                         break Some(ModelError::Timeout { phase: switchboard_model::Phase::Total });
