@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// How long each lane runs in a round.
     pub(crate) time: Duration,
+    /// Callers at once; none: what each scenario is meant for.
+    pub(crate) callers: Vec<usize>,
     /// Fewer loads beside fewer rounds.
     pub(crate) short: bool,
     /// Paced streams at once.
@@ -61,7 +63,10 @@ impl Bench {
         let me = std::env::current_exe().map_err(|error| Error::io("this program cannot be found", error))?;
         let target = me.ancestors().nth(2).map_or_else(|| PathBuf::from("target"), Path::to_path_buf);
         let folder = target.join("load");
-        fs::create_dir_all(folder.join("logs")).map_err(|error| Error::io("no folder for results", error))?;
+        let logs = folder.join("logs");
+        // Those of the last run; there may be none.
+        let _ = fs::remove_dir_all(&logs);
+        fs::create_dir_all(&logs).map_err(|error| Error::io("no folder for results", error))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let postmaster = match &options.postgres {
             Some(url) => postmaster(url).await?,

@@ -60,7 +60,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a program; what it says goes to `NAME.log` in `logs`.
+    /// Starts a program; what it says is added to `NAME.log` in `logs`.
     ///
     /// # Errors
     /// When the program cannot be started.
@@ -71,7 +71,8 @@ impl Running {
         logs: &Path,
     ) -> Result<Self, Error> {
         let log = logs.join(format!("{name}.log"));
-        let file = fs::File::create(&log).map_err(|error| Error::io("a log file cannot be made", error))?;
+        let file = fs::File::options().create(true).append(true).open(&log);
+        let file = file.map_err(|error| Error::io("a log file cannot be made", error))?;
         let also = file.try_clone().map_err(|error| Error::io("a log file cannot be shared", error))?;
         let child = Command::new(program)
             .args(arguments)

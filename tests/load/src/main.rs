@@ -58,6 +58,9 @@ struct Run {
     /// Seconds that each lane runs in a round [default: 1.5, 0.6 when short]
     #[arg(long)]
     secs: Option<f64>,
+    /// Callers at once, for those scenarios that have callers [default: what each is meant for]
+    #[arg(long, value_delimiter = ',')]
+    callers: Vec<usize>,
     /// All scenarios in less than three minutes
     #[arg(long)]
     short: bool,
@@ -189,13 +192,19 @@ async fn bench(run: Run) -> Result<(), Error> {
 fn options(run: Run) -> Result<Options, Error> {
     let secs = run.secs.unwrap_or(if run.short { 0.6 } else { 1.5 });
     let time = Duration::try_from_secs_f64(secs).map_err(|error| Error::Usage(format!("--secs: {error}")))?;
-    if time.is_zero() || run.rounds == Some(0) || run.streams == 0 || run.listeners == 0 {
+    if time.is_zero()
+        || run.rounds == Some(0)
+        || run.streams == 0
+        || run.listeners == 0
+        || run.callers.contains(&0)
+    {
         return Err(Error::Usage("nothing to measure".to_owned()));
     }
     Ok(Options {
         rounds: run.rounds.unwrap_or(if run.short { 2 } else { 5 }),
         time,
         short: run.short,
+        callers: run.callers,
         streams: run.streams,
         listeners: run.listeners,
         set: run.set,

@@ -45,24 +45,28 @@ pub(crate) async fn run(
     tell: &mut dyn FnMut(Table),
 ) -> Result<(), Error> {
     let is_wanted = |one| scenario == one || scenario == Scenario::All;
+    let given = &bench.options.callers;
+    let callers = |meant: &[usize]| if given.is_empty() { meant.to_vec() } else { given.clone() };
     if is_wanted(Scenario::Footprint) {
         tell(footprint::run(bench).await?);
     }
     if is_wanted(Scenario::Edge) {
-        tell(reads::edge(bench).await?);
+        for callers in callers(&[32]) {
+            tell(reads::edge(bench, callers).await?);
+        }
     }
     if is_wanted(Scenario::Read) {
-        for callers in if bench.options.short { &[32][..] } else { &[32, 256] } {
-            tell(reads::read(bench, *callers).await?);
+        for callers in callers(if bench.options.short { &[32] } else { &[32, 256] }) {
+            tell(reads::read(bench, callers).await?);
         }
     }
     if is_wanted(Scenario::Turn) {
-        for callers in [1, 16, 64] {
+        for callers in callers(&[1, 16, 64]) {
             tell(turns::run(bench, baselines, callers).await?);
         }
     }
     if is_wanted(Scenario::Stream) {
-        for callers in [1, 16] {
+        for callers in callers(&[1, 16]) {
             tell(streams::burst(bench, callers).await?);
         }
         tell(streams::paced(bench).await?);

@@ -12,14 +12,13 @@ use crate::{
 };
 
 const COLUMNS: &[Metric] = &[Metric::Rate, Metric::P50, Metric::P99, Metric::Cpu];
-const EDGE_CALLERS: usize = 32;
 
 /// Against a bare HTTP server.
 ///
 /// # Errors
 /// When a lane cannot be run.
-pub(crate) async fn edge(bench: &Bench) -> Result<Table, Error> {
-    race(bench, "edge", EDGE_CALLERS, &["a"]).await
+pub(crate) async fn edge(bench: &Bench, callers: usize) -> Result<Table, Error> {
+    race(bench, "edge", callers, &["a"]).await
 }
 
 /// Against a bare gRPC hop, in process and over TCP.
