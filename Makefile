@@ -1,4 +1,4 @@
-# Ten verbs. What they do is one line each; what takes more lives in tests/*.sh.
+# Verbs of a line or two each; what takes more lives in tests/*.sh.
 .PHONY: help up build check fmt lint test kill-test bench footprint clean
 .DEFAULT_GOAL := help
 
@@ -26,6 +26,7 @@ test:       ## everything: units, properties, contracts on SQLite and Postgres, 
 	tests/run.sh
 
 kill-test:  ## kill -9 at 50 random points of 50 turns; every acknowledged message is there exactly once
+	cargo build --locked --package switchboard
 	CHAOS_KILLS=50 tests/with-postgres.sh cargo test --locked --package switchboard-tests --test kill -- --nocapture
 
 bench:      ## load-bench: ratios against the limit programs, in one run
