@@ -30,7 +30,8 @@ kill-test:  ## kill -9 at 50 random points of 50 turns; every acknowledged messa
 	CHAOS_KILLS=50 tests/with-postgres.sh cargo test --locked --package switchboard-tests --test kill -- --nocapture
 
 bench:      ## load-bench: ratios against the limit programs, in one run
-	tests/with-postgres.sh cargo run --locked --profile quick --package switchboard-load -- all
+	cargo build --locked --profile quick --package switchboard --package switchboard-load
+	target/quick/load-bench all
 
 footprint:  ## time to ready and resident memory of the one process
 	tests/footprint.sh

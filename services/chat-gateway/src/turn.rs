@@ -251,7 +251,7 @@ impl Conductor {
                 delta = answering.deltas.next() => delta,
                 () = tokio::time::sleep_until(wake) => {
                     let now = Instant::now();
-                    if due.is_some_and(|due| due <= now) && let Some(chunk) = coalescer.flush() {
+                    if due.is_some_and(|due| due <= now) && let Some(chunk) = coalescer.flush(now) {
                         stage.say(&chunk);
                     }
                     if renewal <= now {
@@ -277,7 +277,7 @@ impl Conductor {
                 None => break None,
             }
         };
-        if let Some(chunk) = coalescer.flush() {
+        if let Some(chunk) = coalescer.flush(Instant::now()) {
             stage.say(&chunk);
         }
         let failed = failed.or_else(|| stage.is_silent().then_some(ModelError::Empty));
