@@ -190,7 +190,7 @@ impl Conductor {
             vip: turn.vip,
             vip_parameter,
         };
-        if let Some(escalation) = self.before(episode).await.escalation {
+        if let Some(escalation) = self.judge(episode).await.escalation {
             let outcome = Outcome::silent(TurnState::HandedOver);
             return Ok(Some(outcome.with_hand_over(escalation, HandOverNotice::Waiting)));
         }
@@ -217,7 +217,7 @@ impl Conductor {
             return Ok(Some(outcome.with_hand_over(no_answer(), HandOverNotice::AnswerBrokeOff)));
         }
         let episode = Episode { phase: Phase::AfterAnswer, answer: Some(&text), ..episode };
-        let verdict = self.after(episode).await;
+        let verdict = self.judge(episode).await;
         let hand_over = verdict.escalation.map(|escalation| (escalation, HandOverNotice::Waiting));
         let answer_failed = Some(verdict.answer_failed);
         Ok(Some(Outcome { state, text, sources, answer_failed, conversation, hand_over }))

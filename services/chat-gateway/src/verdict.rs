@@ -19,13 +19,8 @@ pub(crate) struct Verdict {
 }
 
 impl Conductor {
-    /// Asks before the model is called.
-    pub(crate) async fn before(&self, episode: Episode<'_>) -> Verdict {
-        judge(&self.peers, self.settings.regulator_timeout, &self.rules, episode).await
-    }
-
-    /// Asks after the answer.
-    pub(crate) async fn after(&self, episode: Episode<'_>) -> Verdict {
+    /// Asks; `episode.phase` says whether before the model is called or after the answer.
+    pub(crate) async fn judge(&self, episode: Episode<'_>) -> Verdict {
         judge(&self.peers, self.settings.regulator_timeout, &self.rules, episode).await
     }
 }
