@@ -1,6 +1,6 @@
 //! Who may call what: the declaration that every RPC carries in its proto file, as a value.
 
-use crate::Role;
+use crate::{Permission, Principal, Role};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -92,12 +92,26 @@ pub enum RateClass {
 pub struct Access {
     /// Full gRPC path, `/switchboard.session.v1.SessionService/Say`.
     pub path: &'static str,
-    /// On whose behalf it may be called; never empty.
+    /// On whose behalf it may be called, beside people of the shop.
     pub roles: &'static [Role],
+    /// What a person of the shop needs to call it; `None`: no such person may.
+    pub permission: Option<Permission>,
     /// Which parts of the mesh may call it; never empty.
     pub callers: &'static [ServiceName],
     /// Which budget it draws on.
     pub rate: RateClass,
     /// Whether the method may be repeated when the outcome is unknown (`idempotency_level`).
     pub repeatable: bool,
+}
+
+impl Access {
+    /// Whether the declaration lets `principal` in.
+    pub fn admits(&self, principal: &Principal) -> bool {
+        match principal {
+            Principal::Agent { .. } => self.permission.is_some_and(|needed| principal.may(needed)),
+            Principal::Anonymous | Principal::Visitor(_) | Principal::Service(_) => {
+                self.roles.contains(&principal.role())
+            }
+        }
+    }
 }

@@ -80,14 +80,32 @@ macro_rules! typed_ids {
 typed_ids! {
     /// An agent's account.
     AgentId "agt";
+    /// A key of a program that acts for an account.
+    ApiKeyId "key";
+    /// One colleague's question to another about a session.
+    AssistId "ast";
+    /// One thing to be sent to one place.
+    DeliveryId "dlv";
     /// One event of the outbox: the same id in every retry, so receivers can tell repeats.
     EventId "evt";
+    /// One login of an agent on one device: the family of its refresh tokens.
+    LoginId "lgn";
     /// One message of a session.
     MessageId "msg";
+    /// An internal note on a session.
+    NoteId "nte";
+    /// A session offered to an agent: by assignment or by a colleague who hands it over.
+    OfferId "ofr";
+    /// A quick reply.
+    ReplyId "rpl";
     /// One request as it entered at the edge; stands in every log line of it.
     RequestId "req";
+    /// A tag.
+    TagId "tag";
     /// One turn: from a customer's message to a recorded answer.
     TurnId "trn";
+    /// A webhook endpoint.
+    WebhookId "whk";
 }
 
 #[cfg(test)]

@@ -5,14 +5,20 @@
 //! the row to the table test beside it.
 
 pub mod access;
+pub mod document;
 pub mod entry;
 pub mod error;
+pub mod hours;
 pub mod id;
 pub mod language;
 pub mod limits;
 pub mod notice;
+pub mod offer;
+pub mod permission;
 pub mod principal;
+pub mod quick_reply;
 pub mod regulation;
+pub mod routing;
 pub mod session;
 pub mod text;
 pub mod time;
@@ -21,8 +27,12 @@ pub mod turn;
 pub use access::{Access, RateClass, ServiceName};
 pub use entry::{Entry, EntryBody, Message, Sender, Source};
 pub use error::{ErrorKind, Failure};
-pub use id::{AgentId, EventId, MessageId, RequestId, TurnId};
+pub use id::{
+    AgentId, ApiKeyId, AssistId, DeliveryId, EventId, LoginId, MessageId, NoteId, OfferId, ReplyId,
+    RequestId, TagId, TurnId, WebhookId,
+};
 pub use language::Language;
+pub use permission::{BuiltinRole, Permission, Permissions};
 pub use principal::{Principal, Role};
 pub use session::{Fence, Seq, Session, Status};
 pub use text::{ClientMessageId, MessageText, SessionName};

@@ -2,6 +2,8 @@
 
 /// Longest message, in Unicode scalar values after normalising and trimming.
 pub const MESSAGE_MAX_CHARS: usize = 2000;
+/// Longest message of an agent, counted in the same way.
+pub const AGENT_MESSAGE_MAX_CHARS: usize = 10_000;
 /// Longest session name, in bytes (all allowed characters are ASCII).
 pub const SESSION_NAME_MAX: usize = 128;
 /// Longest idempotency key or client message id, in bytes.

@@ -1,6 +1,6 @@
 //! On whose behalf a call is made.
 
-use crate::{AgentId, ServiceName, SessionName};
+use crate::{AgentId, Permission, Permissions, ServiceName, SessionName};
 use std::fmt;
 
 /// What kind of somebody a [`Principal`] is; what access declarations list.
@@ -10,12 +10,8 @@ pub enum Role {
     Anonymous,
     /// A customer, bound to one session by a visitor token.
     Visitor,
-    /// An agent.
+    /// A person of the shop. What he may do is a matter of [`Permissions`].
     Agent,
-    /// An agent who may also move others' work.
-    Supervisor,
-    /// An administrator.
-    Admin,
     /// A part of the mesh, acting for nobody: sweepers, relays, finished turns.
     Service,
 }
@@ -31,8 +27,8 @@ pub enum Principal {
     Agent {
         /// The account.
         id: AgentId,
-        /// Agent, supervisor or admin.
-        role: Role,
+        /// What he may do, as his token says.
+        permissions: Permissions,
     },
     /// A part of the mesh for itself.
     Service(ServiceName),
@@ -44,8 +40,24 @@ impl Principal {
         match self {
             Self::Anonymous => Role::Anonymous,
             Self::Visitor(_) => Role::Visitor,
-            Self::Agent { role, .. } => *role,
+            Self::Agent { .. } => Role::Agent,
             Self::Service(_) => Role::Service,
+        }
+    }
+
+    /// Whether this is a person of the shop who may do that.
+    pub fn may(&self, permission: Permission) -> bool {
+        match self {
+            Self::Agent { permissions, .. } => permissions.contains(permission),
+            Self::Anonymous | Self::Visitor(_) | Self::Service(_) => false,
+        }
+    }
+
+    /// The account, for a person of the shop.
+    pub fn agent(&self) -> Option<AgentId> {
+        match self {
+            Self::Agent { id, .. } => Some(*id),
+            Self::Anonymous | Self::Visitor(_) | Self::Service(_) => None,
         }
     }
 
@@ -55,9 +67,13 @@ impl Principal {
         match kind {
             "anonymous" if rest.is_empty() => Some(Self::Anonymous),
             "visitor" => SessionName::parse(rest).ok().map(Self::Visitor),
-            "agent" => Some(Self::Agent { id: AgentId::parse(rest).ok()?, role: Role::Agent }),
-            "supervisor" => Some(Self::Agent { id: AgentId::parse(rest).ok()?, role: Role::Supervisor }),
-            "admin" => Some(Self::Agent { id: AgentId::parse(rest).ok()?, role: Role::Admin }),
+            "agent" => {
+                let (id, permissions) = rest.split_once(':')?;
+                Some(Self::Agent {
+                    id: AgentId::parse(id).ok()?,
+                    permissions: Permissions::parse(permissions)?,
+                })
+            }
             "service" => rest.parse().ok().map(Self::Service),
             _ => None,
         }
@@ -70,9 +86,7 @@ impl fmt::Display for Principal {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
             Self::Visitor(name) => write!(f, "visitor:{name}"),
-            Self::Agent { id, role: Role::Supervisor } => write!(f, "supervisor:{id}"),
-            Self::Agent { id, role: Role::Admin } => write!(f, "admin:{id}"),
-            Self::Agent { id, .. } => write!(f, "agent:{id}"),
+            Self::Agent { id, permissions } => write!(f, "agent:{id}:{permissions}"),
             Self::Service(name) => write!(f, "service:{name}"),
         }
     }
@@ -84,12 +98,23 @@ mod tests {
 
     #[test]
     fn text_form_round_trips() {
-        for text in
-            ["anonymous", "visitor:a:b", "service:chat-gateway", "admin:agt_0192f0c1a2b37c4d8e5f60718293a4b5"]
-        {
+        for text in [
+            "anonymous",
+            "visitor:a:b",
+            "service:chat-gateway",
+            "agent:agt_0192f0c1a2b37c4d8e5f60718293a4b5:1f",
+        ] {
             assert_eq!(Principal::parse(text).unwrap().to_string(), text);
         }
-        for bad in ["", "anonymous:x", "visitor:", "agent:bob", "root", "service:nobody"] {
+        for bad in [
+            "",
+            "anonymous:x",
+            "visitor:",
+            "agent:bob",
+            "agent:agt_0192f0c1a2b37c4d8e5f60718293a4b5",
+            "root",
+            "service:nobody",
+        ] {
             assert_eq!(Principal::parse(bad), None, "{bad}");
         }
     }

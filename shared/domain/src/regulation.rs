@@ -1,124 +1,40 @@
 //! Must a human take over? The escalation policy as one pure function, [`decide`], over rules that were compiled once.
 //!
-//! Two questions are asked of every turn. Before the model is called: is this a VIP, or does the customer ask for a
-//! human in words of the keyword list? After the answer: has the model now failed too often in a row? The first rule
-//! that applies wins, in the order VIP, keyword, AI failure.
+//! Two questions are asked of every turn. Before the model is called: is this a VIP, does the customer ask for a human, is
+//! he angry, does he ask the same thing again, has he waited too long? After the answer: has the model now failed too often
+//! in a row, or the customer waited too long? The first rule that applies wins, in the order of [`RuleId::ALL`].
 //!
 //! To add a rule: add its [`RuleId`], follow the compiler, call it from [`decide`] at its place in the order, add its
-//! settings to [`RulesSource`], then add rows to the table in `regulation/tests.rs`.
+//! settings to [`RuleSet`] and its defaults to `builtin.rs`, then add rows to the tables in `regulation/tests`.
 
 mod builtin;
+mod episode;
+mod names;
 mod normal;
+mod pattern;
 mod phrase;
+mod repeat;
 mod rules;
+mod sentiment;
+mod source;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
-
+pub use episode::{Decision, EARLIER_MAX, Earlier, Episode, Escalate, NO_RULE_DETAILS, Phase, Speaker};
+pub use names::{Reason, RuleId, Severity, UnknownName};
+pub use normal::normalise;
+pub use pattern::{PATTERN_WAYS_MAX, PatternFault};
 pub use phrase::{Phrase, PhraseList};
 pub use rules::{
-    ListName, PHRASE_CHARS_MAX, PHRASES_MAX, PhraseFault, Rules, RulesError, RulesSource, RulesVersion,
-    VERSION_CHARS_MAX,
+    Fault, PHRASE_CHARS_MAX, PHRASES_MAX, Rules, RulesError, RulesVersion, Step, VERSION_CHARS_MAX, WAYS_MAX,
+    WEIGHT_MAX,
+};
+pub use source::{
+    FailureRule, KeywordRule, RepeatedRule, RequestRule, RuleSet, RulesSource, SentimentRule, VipRule,
+    WaitingRule,
 };
 
-/// Why a conversation goes to a human.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// The customer used a phrase of the keyword list.
-    Keyword,
-    /// The model failed too often in a row.
-    FailLoop,
-    /// The customer is angry.
-    Sentiment,
-    /// The customer is a VIP.
-    Vip,
-    /// Somebody pressed the button.
-    Manual,
-}
-
-/// How urgent an escalation is; later variants are more urgent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Can wait.
-    Low,
-    /// Should not wait long.
-    Medium,
-    /// First in the queue.
-    High,
-}
-
-/// Which rule of the policy led to an escalation; the order of [`Self::ALL`] is the order of evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RuleId {
-    /// VIPs are served by humans.
-    Vip,
-    /// A phrase that asks for a human.
-    Keyword,
-    /// Failing answers in a row.
-    AiFailure,
-}
-
-/// When in a turn the policy is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// The customer has written and the model was not called yet: VIP and keyword rules.
-    BeforeModel,
-    /// The model has answered or has failed to: the AI failure rule.
-    AfterAnswer,
-}
-
-/// Everything the policy looks at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Episode<'a> {
-    /// When in the turn this is.
-    pub phase: Phase,
-    /// All customer messages that this turn newly covers, joined by line feeds.
-    pub customer_text: &'a str,
-    /// The model's complete answer, where there is one.
-    pub answer: Option<&'a str>,
-    /// Whether the provider failed, so that the customer got no answer worth the name (an empty one included).
-    pub answer_failed_hard: bool,
-    /// How many answers in a row had failed before this one.
-    pub ai_failures: u32,
-    /// Whether the customer's profile says VIP.
-    pub vip: bool,
-    /// Whether the parameters of the request say VIP.
-    pub vip_parameter: bool,
-}
-
-/// The order to hand over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Escalate {
-    /// Why.
-    pub reason: Reason,
-    /// How urgent.
-    pub severity: Severity,
-    /// The same for people, in the words of the wire contract.
-    pub details: String,
-}
-
-/// What the policy says, and by what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// The order to hand over; `None` means that the bot goes on.
-    pub escalate: Option<Escalate>,
-    /// Whether the answer counts as a failure: the next count in a row is one more, otherwise zero.
-    pub answer_failed: bool,
-    /// The rule that escalated.
-    pub rule: Option<RuleId>,
-    /// The version of the rules that were applied.
-    pub rules_version: RulesVersion,
-    /// The phrases that were found, as the rules write them, in order of position, each once.
-    pub evidence: Vec<String>,
-}
-
-/// What [`Decision::details`] says when no rule applies.
-pub const NO_RULE_DETAILS: &str = "未触发任何监管规则";
+use repeat::Shape;
 
 /// Decides whether a human must take over. Pure and total: every episode has exactly one decision.
 pub fn decide(rules: &Rules, episode: &Episode<'_>) -> Decision {
@@ -137,165 +53,107 @@ pub fn decide(rules: &Rules, episode: &Episode<'_>) -> Decision {
 }
 
 fn before_model(rules: &Rules, episode: &Episode<'_>, decision: &mut Decision) {
-    if rules.vip_auto_escalate && (episode.vip || episode.vip_parameter) {
-        decision.hand_over(RuleId::Vip, "VIP 用户,自动转人工".to_owned());
-        return;
+    if rules.applies(RuleId::Vip) && (episode.vip || episode.vip_parameter) {
+        return decision.hand_over(rules, RuleId::Vip, "VIP 用户,自动转人工".to_owned(), Vec::new());
     }
-    decision.evidence = phrase::find(&rules.keywords, &rules.exceptions, episode.customer_text);
-    if !decision.evidence.is_empty() {
-        decision.hand_over(RuleId::Keyword, format!("命中关键词: {}", decision.evidence.join(", ")));
+    let text = normalise(episode.customer_text);
+    for (rule, list, told) in [
+        (RuleId::Keyword, &rules.keywords, "命中关键词"),
+        (RuleId::Request, &rules.requests, "顾客请求人工服务"),
+    ] {
+        if rules.applies(rule) {
+            let found = phrase::find(list, &rules.exceptions, &text);
+            if !found.is_empty() {
+                return decision.hand_over(rules, rule, format!("{told}: {}", found.join(", ")), found);
+            }
+        }
     }
+    if rules.applies(RuleId::Sentiment) {
+        let mood = sentiment::mood(&rules.lexicon, &rules.exceptions, &text);
+        let (score, threshold) = (mood.score, rules.sentiment_threshold);
+        if score >= threshold {
+            let details = format!("顾客情绪不满,得分 {score},已达阈值 {threshold}");
+            return decision.hand_over(rules, RuleId::Sentiment, details, mood.evidence);
+        }
+    }
+    if rules.applies(RuleId::Repeated)
+        && let Some((times, evidence)) = repeated(rules, episode, &text)
+    {
+        let details = format!("顾客重复提问,此前已问 {times} 次");
+        return decision.hand_over(rules, RuleId::Repeated, details, evidence);
+    }
+    waiting(rules, episode, decision);
 }
 
 fn after_answer(rules: &Rules, episode: &Episode<'_>, decision: &mut Decision) {
     if let Some(answer) = episode.answer {
-        decision.evidence = phrase::find(&rules.failure_phrases, &rules.exceptions, answer);
+        decision.evidence = phrase::find(&rules.failures, &rules.exceptions, &normalise(answer));
     }
     decision.answer_failed = episode.answer_failed_hard || !decision.evidence.is_empty();
     if !decision.answer_failed {
         return;
     }
-    let failures = episode.ai_failures.saturating_add(1);
-    if failures >= rules.failure_threshold {
-        let threshold = rules.failure_threshold;
-        decision.hand_over(RuleId::AiFailure, format!("AI 连续失败 {failures} 次,已达阈值 {threshold}"));
+    let (failures, threshold) = (episode.ai_failures.saturating_add(1), rules.failure_threshold);
+    if rules.applies(RuleId::AiFailure) && failures >= threshold {
+        let details = format!("AI 连续失败 {failures} 次,已达阈值 {threshold}");
+        let evidence = std::mem::take(&mut decision.evidence);
+        return decision.hand_over(rules, RuleId::AiFailure, details, evidence);
     }
+    waiting(rules, episode, decision);
+}
+
+/// How often the customer asked this before, if often enough, and how similar the earlier questions are.
+fn repeated(rules: &Rules, episode: &Episode<'_>, text: &str) -> Option<(usize, Vec<String>)> {
+    let rule = &rules.repeated;
+    let asked = Shape::of(text);
+    if asked.chars() < rule.min_chars as usize {
+        return None;
+    }
+    let earlier = episode.earlier().iter().filter(|earlier| earlier.speaker == Speaker::Customer);
+    let similar = earlier
+        .map(|earlier| asked.similarity(&Shape::of(&normalise(earlier.text))))
+        .filter(|similarity| *similarity >= rule.similarity);
+    let evidence: Vec<String> = similar.map(|similarity| format!("{similarity}%")).collect();
+    (evidence.len() >= rule.times as usize).then_some((evidence.len(), evidence))
+}
+
+/// Escalates when the customer has had no usable answer for too long. Before the model is called only earlier messages
+/// wait; when an answer has failed, the message that it was to answer waits too.
+fn waiting(rules: &Rules, episode: &Episode<'_>, decision: &mut Decision) {
+    if !rules.applies(RuleId::Waiting) {
+        return;
+    }
+    let (mut since, mut messages) = (episode.now, u32::from(episode.phase == Phase::AfterAnswer));
+    for earlier in episode.earlier().iter().rev() {
+        match earlier.speaker {
+            Speaker::Customer => {
+                since = since.min(earlier.at);
+                messages += 1;
+            }
+            Speaker::Assistant if earlier.broke_off || failed(rules, earlier.text) => {}
+            Speaker::Assistant => break,
+        }
+    }
+    let seconds = u32::try_from(episode.now.since(since).as_secs()).unwrap_or(u32::MAX);
+    let rule = &rules.waiting;
+    let too = |limit: u32, is: u32| limit > 0 && is >= limit;
+    if messages > 0 && too(rule.after_seconds, seconds) {
+        let details = format!("顾客已等待 {seconds} 秒,未得到有效回答");
+        decision.hand_over(rules, RuleId::Waiting, details, vec![format!("{seconds}s")]);
+    } else if too(rule.after_messages, messages) {
+        let details = format!("顾客连续 {messages} 条消息未得到有效回答");
+        decision.hand_over(rules, RuleId::Waiting, details, vec![format!("{messages} messages")]);
+    }
+}
+
+fn failed(rules: &Rules, answer: &str) -> bool {
+    !phrase::find(&rules.failures, &rules.exceptions, &normalise(answer)).is_empty()
 }
 
 impl Decision {
-    /// What was decided, for people, in the words of the wire contract.
-    pub fn details(&self) -> &str {
-        self.escalate.as_ref().map_or(NO_RULE_DETAILS, |escalate| &escalate.details)
-    }
-
-    fn hand_over(&mut self, rule: RuleId, details: String) {
-        self.escalate = Some(Escalate { reason: rule.reason(), severity: rule.severity(), details });
+    fn hand_over(&mut self, rules: &Rules, rule: RuleId, details: String, evidence: Vec<String>) {
+        self.escalate = Some(Escalate { reason: rule.reason(), severity: rules.severity(rule), details });
         self.rule = Some(rule);
-    }
-}
-
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 5] = [Self::Keyword, Self::FailLoop, Self::Sentiment, Self::Vip, Self::Manual];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Keyword => "keyword",
-            Self::FailLoop => "fail_loop",
-            Self::Sentiment => "sentiment",
-            Self::Vip => "vip",
-            Self::Manual => "manual",
-        }
-    }
-}
-
-impl Severity {
-    /// All severities, from the least to the most urgent.
-    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
-
-impl RuleId {
-    /// All rules, in the order of evaluation.
-    pub const ALL: [Self; 3] = [Self::Vip, Self::Keyword, Self::AiFailure];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Vip => "vip",
-            Self::Keyword => "keyword",
-            Self::AiFailure => "ai_failure",
-        }
-    }
-
-    /// The reason that this rule gives.
-    pub const fn reason(self) -> Reason {
-        match self {
-            Self::Vip => Reason::Vip,
-            Self::Keyword => Reason::Keyword,
-            Self::AiFailure => Reason::FailLoop,
-        }
-    }
-
-    /// How urgent an escalation by this rule is.
-    pub const fn severity(self) -> Severity {
-        match self {
-            Self::Vip | Self::Keyword => Severity::High,
-            Self::AiFailure => Severity::Low,
-        }
-    }
-}
-
-/// A text is the wire name of nothing in its set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no {set} of this name")]
-pub struct UnknownName {
-    /// What was looked for.
-    pub set: &'static str,
-}
-
-impl FromStr for Reason {
-    type Err = UnknownName;
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let set = "escalation reason";
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(UnknownName { set })
-    }
-}
-
-impl FromStr for Severity {
-    type Err = UnknownName;
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let set = "severity";
-        Self::ALL.into_iter().find(|severity| severity.as_str() == text).ok_or(UnknownName { set })
-    }
-}
-
-impl FromStr for RuleId {
-    type Err = UnknownName;
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let set = "rule";
-        Self::ALL.into_iter().find(|rule| rule.as_str() == text).ok_or(UnknownName { set })
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for RuleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Shows the lengths of the texts only: what people write does not belong in logs.
-impl fmt::Debug for Episode<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Episode")
-            .field("phase", &self.phase)
-            .field("customer_text_bytes", &self.customer_text.len())
-            .field("answer_bytes", &self.answer.map(str::len))
-            .field("answer_failed_hard", &self.answer_failed_hard)
-            .field("ai_failures", &self.ai_failures)
-            .field("vip", &self.vip)
-            .field("vip_parameter", &self.vip_parameter)
-            .finish()
+        self.evidence = evidence;
     }
 }

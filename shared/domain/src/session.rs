@@ -6,6 +6,7 @@
 //!    │  │ └────── wait cancelled ─────┘    └─ hours ended ─┐        │                       │
 //!    │  └───────────────── released ──────────────────────┼────────┘                       │
 //!    └──── escalated (shut) ───▶ after_hours_email ◀───────┘                                │
+//!         owner lost: manual_live ─▶ pending_manual
 //!         customer writes again: closed ─▶ bot_active ◀────────────────────────────────────┘
 //! ```
 //!
@@ -134,6 +135,78 @@ pub struct Escalation {
     pub details: String,
     /// When the customer began to wait. A repeated request does not move it.
     pub at: Timestamp,
+    /// The rule that decided; empty when a person asked.
+    pub rule: String,
+    /// The version of the rules that decided; empty when a person asked.
+    pub rules_version: String,
+    /// What the rule found, in order of position.
+    pub evidence: Vec<String>,
+}
+
+impl Escalation {
+    /// Without a rule: a person asked, or nobody could answer.
+    pub fn asked(reason: Reason, severity: Severity, details: String, at: Timestamp) -> Self {
+        Self {
+            reason,
+            severity,
+            details,
+            at,
+            rule: String::new(),
+            rules_version: String::new(),
+            evidence: Vec::new(),
+        }
+    }
+}
+
+/// Whether somebody can come when a human is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shop {
+    /// Now.
+    Open,
+    /// Later, or never.
+    Shut {
+        /// When it opens next, if it does.
+        opens: Option<Timestamp>,
+        /// The same in the customer's words.
+        promise: Option<String>,
+    },
+}
+
+/// The queue that sessions wait in unless something else is said.
+pub const DEFAULT_QUEUE: &str = "default";
+
+/// What decides when, and to whom, a session is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desk {
+    /// The queue it waits in; has its own hours.
+    pub queue: String,
+    /// Since when it is due: it belongs to the queue from here on, and until an agent owns it or the wait is over. In
+    /// the future for a request that came out of hours.
+    pub due_at: Option<Timestamp>,
+    /// Skills that an agent should have.
+    pub needs: Vec<String>,
+    /// Urgent words that the customer used, in order of position.
+    pub urgent: Vec<String>,
+    /// How often a human was called in this session before.
+    pub repeats: u32,
+    /// Who served it last.
+    pub last_agent: Option<AgentRef>,
+    /// Ids of its tags.
+    pub tags: Vec<String>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            queue: DEFAULT_QUEUE.to_owned(),
+            due_at: None,
+            needs: Vec::new(),
+            urgent: Vec::new(),
+            repeats: 0,
+            last_agent: None,
+            tags: Vec::new(),
+        }
+    }
 }
 
 /// What is known of the customer.
@@ -168,6 +241,8 @@ pub struct Session {
     pub escalation: Option<Escalation>,
     /// The customer.
     pub profile: Profile,
+    /// What decides when, and to whom, it is given.
+    pub desk: Desk,
     /// The model vendor's id of the present conversation.
     pub conversation: Option<String>,
     /// The bot's memory starts after this entry.
@@ -202,6 +277,7 @@ impl Session {
             agent: None,
             escalation: None,
             profile: Profile::default(),
+            desk: Desk::default(),
             conversation: None,
             memory_from: Seq::ZERO,
             covered: Seq::ZERO,

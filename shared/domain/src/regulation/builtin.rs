@@ -3,10 +3,15 @@
 //! Phrases are compared normalised and, in scripts that separate words, as whole words: an inflected form counts only
 //! when it is listed, and so do spellings without accents, which phones like to produce.
 
-use super::rules::RulesSource;
+mod defaults;
+mod mood;
+mod requests;
 
-/// Changes whenever a list below does.
-const VERSION: &str = "builtin-1";
+use super::{normal::normalise, source::RuleSet};
+use std::collections::BTreeSet;
+
+/// Changes whenever a list or a number of these files does.
+const VERSION: &str = "builtin-2";
 
 const KEYWORDS: &[&[&str]] = &[
     // Chinese
@@ -114,6 +119,8 @@ const EXCEPTIONS: &[&[&str]] = &[
         "ninguna reclamación",
         "ninguna reclamacion",
     ],
+    // Things whose names are insults
+    &["垃圾桶", "垃圾袋", "垃圾分类"],
     // Chinese answers that feel with the customer and then help
     &["抱歉听到", "很抱歉听到"],
 ];
@@ -182,23 +189,25 @@ const FAILURE_PHRASES: &[&[&str]] = &[
     &["no dispongo de información"],
 ];
 
-/// As in the original.
-const FAILURE_THRESHOLD: u32 = 3;
+/// The built-in keywords.
+pub(super) fn keywords() -> Vec<String> {
+    owned(KEYWORDS)
+}
 
-impl RulesSource {
-    /// The built-in rules. They always compile.
-    pub fn builtin() -> Self {
-        Self {
-            version: VERSION.to_owned(),
-            keywords: owned(KEYWORDS),
-            exceptions: owned(EXCEPTIONS),
-            failure_phrases: owned(FAILURE_PHRASES),
-            failure_threshold: FAILURE_THRESHOLD,
-            vip_auto_escalate: true,
-        }
-    }
+/// The built-in failure phrases.
+pub(super) fn failure_phrases() -> Vec<String> {
+    owned(FAILURE_PHRASES)
 }
 
 fn owned(groups: &[&[&str]]) -> Vec<String> {
     groups.iter().copied().flatten().map(|phrase| (*phrase).to_owned()).collect()
+}
+
+/// The built-in exceptions that silence no phrase of these rules: what an operator wrote outranks them.
+pub(super) fn exceptions_beside(rules: &RuleSet) -> Vec<String> {
+    let phrases = rules.keyword.phrases.iter().chain(&rules.ai_failure.phrases);
+    let own: BTreeSet<String> = phrases.map(|phrase| normalise(phrase)).collect();
+    let mut exceptions = owned(EXCEPTIONS);
+    exceptions.retain(|exception| !own.contains(&normalise(exception)));
+    exceptions
 }

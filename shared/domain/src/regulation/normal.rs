@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 /// Brings a text into the form that phrases are compared in: invisible characters dropped, compatibility forms and
 /// letter case folded, one kind of apostrophe and of hyphen, single spaces between and none at the ends.
-pub(super) fn normalise(text: &str) -> String {
+pub fn normalise(text: &str) -> String {
     normalise_plain(text).unwrap_or_else(|| normalise_any(text))
 }
 

@@ -9,14 +9,23 @@ pub struct Phrase {
     normal: String,
     /// Whether it must not end within a word.
     ends_word: bool,
+    /// Whether nothing of the same sentence may stand before it.
+    opens: bool,
+    /// Whether nothing of the same sentence may stand after it.
+    closes: bool,
 }
 
 impl Phrase {
     /// Normalises a phrase; `None` when nothing is left.
     pub(super) fn new(written: String) -> Option<Self> {
+        Self::anchored(written, false, false)
+    }
+
+    /// A phrase that must open or close its sentence.
+    pub(super) fn anchored(written: String, opens: bool, closes: bool) -> Option<Self> {
         let normal = normalise(&written);
         let ends_word = is_word(normal.chars().next_back()?);
-        Some(Self { written, normal, ends_word })
+        Some(Self { written, normal, ends_word, opens, closes })
     }
 
     /// The phrase as the rules write it.
@@ -32,6 +41,13 @@ impl Phrase {
     fn end_at(&self, text: &str, start: usize) -> Option<usize> {
         let rest = text[start..].strip_prefix(&self.normal)?;
         if self.ends_word && rest.chars().next().is_some_and(is_word) {
+            return None;
+        }
+        let says = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        if self.closes && says(rest.chars().find(|c| *c != ' ')) {
+            return None;
+        }
+        if self.opens && says(text[..start].chars().rev().find(|c| *c != ' ')) {
             return None;
         }
         Some(start + self.normal.len())
@@ -60,6 +76,16 @@ impl PhraseList {
         Self { phrases, by_first, first_bytes }
     }
 
+    /// Phrases that anybody may list, as they are written; those of which nothing is left are left out.
+    pub fn of<I: IntoIterator<Item = String>>(written: I) -> Self {
+        Self::new(written.into_iter().filter_map(Phrase::new).collect())
+    }
+
+    /// Its phrases that `text` contains, as written, each once, by first position and then by place in the list.
+    pub fn found_in(&self, text: &str) -> Vec<String> {
+        find(self, &Self::new(Vec::new()), &normalise(text))
+    }
+
     /// The phrases, in the order of their source.
     pub fn as_slice(&self) -> &[Phrase] {
         &self.phrases
@@ -81,11 +107,18 @@ fn low_byte(c: char) -> usize {
     (u32::from(c) & 0xff) as usize
 }
 
-/// The phrases of `wanted` that `text` contains outside of `exceptions`, as written, each once, by first position and
-/// then by place in the list.
-pub(super) fn find(wanted: &PhraseList, exceptions: &PhraseList, text: &str) -> Vec<String> {
-    let text = normalise(text);
-    let mut found: Vec<usize> = Vec::new();
+/// Where a text has a phrase: bytes `start..end`, and the place of the phrase in its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) index: usize,
+}
+
+/// All places where `text`, which is normal, has phrases of `wanted` outside of `exceptions`, by position and then by place
+/// in the list.
+pub(super) fn hits(wanted: &PhraseList, exceptions: &PhraseList, text: &str) -> Vec<Hit> {
+    let mut found = Vec::new();
     let mut after_word = false;
     // A hit lies within an exception exactly when an exception that begins no later ends no earlier.
     let mut excepted_to = 0;
@@ -96,13 +129,24 @@ pub(super) fn find(wanted: &PhraseList, exceptions: &PhraseList, text: &str) -> 
             continue; // a phrase that begins with such a character begins with the word
         }
         for (_, exception) in exceptions.beginning_with(c) {
-            excepted_to = excepted_to.max(exception.end_at(&text, start).unwrap_or(0));
+            excepted_to = excepted_to.max(exception.end_at(text, start).unwrap_or(0));
         }
         for (index, phrase) in wanted.beginning_with(c) {
-            let hit = phrase.end_at(&text, start);
-            if hit.is_some_and(|end| end > excepted_to) && !found.contains(&index) {
-                found.push(index);
+            if let Some(end) = phrase.end_at(text, start).filter(|end| *end > excepted_to) {
+                found.push(Hit { start, end, index });
             }
+        }
+    }
+    found
+}
+
+/// The phrases of `wanted` that `text`, which is normal, contains outside of `exceptions`, as written, each once, by first
+/// position and then by place in the list.
+pub(super) fn find(wanted: &PhraseList, exceptions: &PhraseList, text: &str) -> Vec<String> {
+    let mut found: Vec<usize> = Vec::new();
+    for hit in hits(wanted, exceptions, text) {
+        if !found.contains(&hit.index) {
+            found.push(hit.index);
         }
     }
     found.into_iter().map(|index| wanted.phrases[index].written.clone()).collect()
@@ -112,6 +156,10 @@ pub(super) fn find(wanted: &PhraseList, exceptions: &PhraseList, text: &str) -> 
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn find(wanted: &PhraseList, exceptions: &PhraseList, text: &str) -> Vec<String> {
+        super::find(wanted, exceptions, &normalise(text))
+    }
 
     fn list(phrases: &[&str]) -> PhraseList {
         PhraseList::new(phrases.iter().filter_map(|written| Phrase::new((*written).to_owned())).collect())
@@ -173,6 +221,24 @@ mod tests {
         assert_eq!(find(&wanted, &exceptions, "转人工智能"), ["转人工"]);
         assert!(find(&wanted, &exceptions, "个人工,人工智能").is_empty());
         assert_eq!(find(&wanted, &exceptions, "个人工人工"), ["人工"]);
+    }
+
+    #[test]
+    fn anchored_phrases_open_and_close_their_sentence() {
+        let phrase =
+            |opens, closes| PhraseList::new(vec![Phrase::anchored("agent".into(), opens, closes).unwrap()]);
+        let none = list(&[]);
+        for (text, opening, closing) in [
+            ("agent", true, true),
+            (" Agent !! ", true, true),
+            ("no! agent", true, true),
+            ("agent please", true, false),
+            ("an agent", false, true),
+            ("人agent。", false, true),
+        ] {
+            assert_eq!(!find(&phrase(true, false), &none, text).is_empty(), opening, "{text}");
+            assert_eq!(!find(&phrase(false, true), &none, text).is_empty(), closing, "{text}");
+        }
     }
 
     proptest! {

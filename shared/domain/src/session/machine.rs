@@ -1,8 +1,14 @@
 //! What happens to a session when something happens. Pure: the caller persists [`Step::next`] and [`Step::changes`] in
 //! one transaction and then sees to [`Step::effects`].
 
-use super::{AgentRef, Escalation, Fence, Seq, Session, Status};
-use crate::{AgentId, ErrorKind, Failure, Timestamp, entry::StatusChange, notice::Notice, turn::TurnState};
+use super::{AgentRef, Escalation, Fence, Seq, Session, Shop, Status};
+use crate::{
+    AgentId, ErrorKind, Failure, Timestamp,
+    entry::StatusChange,
+    notice::Notice,
+    regulation::{Reason, Severity},
+    turn::TurnState,
+};
 
 /// By which way a customer's message came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,19 +26,28 @@ pub enum Event {
     CustomerSaid(Via),
     /// An agent wrote.
     AgentSaid(AgentRef),
-    /// A human is wanted. `open`: somebody can come now.
+    /// A human is wanted.
     Escalated {
         /// Why.
         escalation: Escalation,
-        /// Whether the shop is open.
-        open: bool,
-        /// What the customer is told.
+        /// Whether somebody can come.
+        shop: Shop,
+        /// What the customer is told if so.
         notice: Notice,
     },
     /// The customer, or an agent for him, gave up waiting.
     WaitCancelled,
     /// The shop shut while the customer waited.
-    HoursEnded,
+    HoursEnded {
+        /// When it opens next, if it does.
+        opens: Option<Timestamp>,
+        /// The same in the customer's words.
+        promise: Option<String>,
+    },
+    /// The shop opened: a request that came while it was shut is due.
+    HoursBegan,
+    /// The agent who owns it has gone without giving it back: it waits for another one.
+    OwnerLost,
     /// An agent took it. `barge_in`: a supervisor takes it from the bot or from a colleague.
     TakenOver {
         /// Who.
@@ -84,6 +99,8 @@ pub enum Effect {
     CustomerWaits,
     /// Send the request as an e-mail.
     AfterHoursRequest,
+    /// A request that came while the shop was shut is due.
+    FollowUpDue,
     /// Tell the workbench that the owner changed.
     OwnerChanged,
     /// The session is over.
@@ -96,6 +113,7 @@ impl Effect {
         match self {
             Self::CustomerWaits => "session.customer_waits",
             Self::AfterHoursRequest => "session.after_hours_request",
+            Self::FollowUpDue => "session.follow_up_due",
             Self::OwnerChanged => "session.owner_changed",
             Self::SessionClosed => "session.closed",
         }
@@ -187,9 +205,11 @@ pub fn apply(session: &Session, event: Event, now: Timestamp) -> Result<Step, Re
     match event {
         Event::CustomerSaid(via) => customer_said(session, via),
         Event::AgentSaid(agent) => agent_said(session, &agent),
-        Event::Escalated { escalation, open, notice } => escalated(session, escalation, open, notice),
+        Event::Escalated { escalation, shop, notice } => escalated(session, escalation, shop, notice),
         Event::WaitCancelled => wait_cancelled(session),
-        Event::HoursEnded => hours_ended(session),
+        Event::HoursEnded { opens, promise } => hours_ended(session, opens, promise),
+        Event::HoursBegan => hours_began(session, now),
+        Event::OwnerLost => owner_lost(session, now),
         Event::TakenOver { agent, barge_in } => taken_over(session, agent, barge_in, now),
         Event::Transferred { by, to } => transferred(session, by, to, now),
         Event::Released(by) => released(session, by, now),
@@ -250,24 +270,29 @@ fn agent_said(session: &Session, agent: &AgentRef) -> Result<Step, Refused> {
     Ok(Step::stay(session))
 }
 
-fn escalated(session: &Session, escalation: Escalation, open: bool, notice: Notice) -> Result<Step, Refused> {
+fn escalated(session: &Session, escalation: Escalation, shop: Shop, notice: Notice) -> Result<Step, Refused> {
     let start = match session.status {
         Status::ManualLive => return Err(Refused::ManualInProgress),
         // Waiting already: the place in the queue and the reason stay.
         Status::PendingManual => return Ok(Step::stay(session)),
-        Status::AfterHoursEmail if !open => return Ok(Step::stay(session)),
+        Status::AfterHoursEmail if shop != Shop::Open => return Ok(Step::stay(session)),
         Status::AfterHoursEmail | Status::Closed => {
             Step::stay(session).go(Status::BotActive, Some("reopened"))
         }
         Status::BotActive => Step::stay(session),
     };
     let reason = escalation.reason.as_str();
-    let (to, notice, effect) = if open {
-        (Status::PendingManual, notice, Effect::CustomerWaits)
-    } else {
-        (Status::AfterHoursEmail, Notice::AfterHours, Effect::AfterHoursRequest)
+    let (to, due_at, notice, effect) = match shop {
+        Shop::Open => (Status::PendingManual, Some(escalation.at), notice, Effect::CustomerWaits),
+        Shop::Shut { opens, promise } => {
+            (Status::AfterHoursEmail, opens, Notice::AfterHours { promise }, Effect::AfterHoursRequest)
+        }
     };
     let mut step = start.go(to, Some(reason)).say(notice);
+    step.next.desk.due_at = due_at;
+    if session.escalation.is_some() {
+        step.next.desk.repeats = session.desk.repeats.saturating_add(1);
+    }
     step.next.escalation = Some(escalation);
     step.effects.push(effect);
     Ok(step)
@@ -275,20 +300,26 @@ fn escalated(session: &Session, escalation: Escalation, open: bool, notice: Noti
 
 fn wait_cancelled(session: &Session) -> Result<Step, Refused> {
     match session.status {
-        Status::PendingManual => {
+        Status::PendingManual | Status::AfterHoursEmail => {
             Ok(Step::stay(session).go(Status::BotActive, Some("cancelled")).say(Notice::WaitCancelled))
         }
-        Status::BotActive | Status::ManualLive | Status::AfterHoursEmail | Status::Closed => {
+        Status::BotActive | Status::ManualLive | Status::Closed => {
             Err(Refused::InvalidStatus { status: session.status, action: "取消等待" })
         }
     }
 }
 
-fn hours_ended(session: &Session) -> Result<Step, Refused> {
+fn hours_ended(
+    session: &Session,
+    opens: Option<Timestamp>,
+    promise: Option<String>,
+) -> Result<Step, Refused> {
     match session.status {
         Status::PendingManual => {
-            let mut step =
-                Step::stay(session).go(Status::AfterHoursEmail, Some("hours_ended")).say(Notice::AfterHours);
+            let mut step = Step::stay(session)
+                .go(Status::AfterHoursEmail, Some("hours_ended"))
+                .say(Notice::AfterHours { promise });
+            step.next.desk.due_at = opens;
             step.effects.push(Effect::AfterHoursRequest);
             Ok(step)
         }
@@ -296,6 +327,37 @@ fn hours_ended(session: &Session) -> Result<Step, Refused> {
             Err(Refused::InvalidStatus { status: session.status, action: "转为邮件" })
         }
     }
+}
+
+/// Nobody is told in the log: the promise stands there. The session is due now at the latest.
+fn hours_began(session: &Session, now: Timestamp) -> Result<Step, Refused> {
+    match session.status {
+        Status::AfterHoursEmail => {
+            let mut step = Step::stay(session);
+            step.next.desk.due_at = Some(session.desk.due_at.map_or(now, |due| due.min(now)));
+            step.effects.push(Effect::FollowUpDue);
+            Ok(step)
+        }
+        Status::BotActive | Status::PendingManual | Status::ManualLive | Status::Closed => {
+            Err(Refused::InvalidStatus { status: session.status, action: "跟进" })
+        }
+    }
+}
+
+/// The customer waits anew, ahead of those who call for the first time: it counts as a repeated call.
+fn owner_lost(session: &Session, now: Timestamp) -> Result<Step, Refused> {
+    if session.status != Status::ManualLive {
+        return Err(Refused::InvalidStatus { status: session.status, action: "重新排队" });
+    }
+    let mut step = Step::stay(session).go(Status::PendingManual, Some("owner_lost")).say(Notice::OwnerLost);
+    step.next.desk.due_at = Some(now);
+    step.next.desk.repeats = session.desk.repeats.saturating_add(1);
+    step.next.manual_ended_at = Some(now);
+    // A session that a supervisor took from the bot has none.
+    let details = || Escalation::asked(Reason::Manual, Severity::High, "owner_lost".into(), now);
+    step.next.escalation.get_or_insert_with(details);
+    step.effects.extend([Effect::OwnerChanged, Effect::CustomerWaits]);
+    Ok(step)
 }
 
 fn taken_over(session: &Session, agent: AgentRef, barge_in: bool, now: Timestamp) -> Result<Step, Refused> {
@@ -391,7 +453,10 @@ impl Step {
     fn go(mut self, to: Status, reason: Option<&str>) -> Self {
         let from = self.next.status;
         self.next.status = to;
-        self.next.agent = None;
+        self.next.desk.due_at = None;
+        if let Some(agent) = self.next.agent.take() {
+            self.next.desk.last_agent = Some(agent);
+        }
         self.next.manual_since = None;
         self.pass_on(from, reason)
     }
@@ -400,6 +465,7 @@ impl Step {
     fn give(mut self, agent: AgentRef, reason: Option<&str>, now: Timestamp) -> Self {
         let from = self.next.status;
         self.next.status = Status::ManualLive;
+        self.next.desk.due_at = None;
         self.next.agent = Some(agent);
         self.next.manual_since = Some(now);
         self.pass_on(from, reason)

@@ -13,11 +13,19 @@ fn agent(n: u8) -> AgentRef {
 }
 
 fn escalation(ms: i64) -> Escalation {
-    Escalation { reason: Reason::Manual, severity: Severity::High, details: "asked".into(), at: at(ms) }
+    Escalation::asked(Reason::Manual, Severity::High, "asked".into(), at(ms))
+}
+
+fn shop(open: bool) -> Shop {
+    if open { Shop::Open } else { Shop::Shut { opens: Some(at(99)), promise: Some("99".into()) } }
+}
+
+fn shut() -> Event {
+    Event::HoursEnded { opens: Some(at(99)), promise: None }
 }
 
 fn escalate(open: bool) -> Event {
-    Event::Escalated { escalation: escalation(5), open, notice: Notice::Waiting }
+    Event::Escalated { escalation: escalation(5), shop: shop(open), notice: Notice::Waiting }
 }
 
 fn session_in(status: Status) -> Session {
@@ -40,15 +48,17 @@ fn table() {
     let give = Event::Transferred { by: Some(agent(1).id), to: agent(2) };
     let said = Event::CustomerSaid;
     #[rustfmt::skip]
-    let table: [(Event, [Option<Status>; 5]); 13] = [
+    let table: [(Event, [Option<Status>; 5]); 15] = [
         //                                      bot         waiting     live        mail        closed
         (said(Via::Chat),                      [Some(Bot),  None,       None,       Some(Mail), Some(Bot)]),
         (said(Via::Manual),                    [None,       Some(Wait), Some(Live), None,       None]),
         (Event::AgentSaid(agent(1)),           [None,       None,       Some(Live), None,       None]),
         (escalate(true),                       [Some(Wait), Some(Wait), None,       Some(Wait), Some(Wait)]),
         (escalate(false),                      [Some(Mail), Some(Wait), None,       Some(Mail), Some(Mail)]),
-        (Event::WaitCancelled,                 [None,       Some(Bot),  None,       None,       None]),
-        (Event::HoursEnded,                    [None,       Some(Mail), None,       None,       None]),
+        (Event::WaitCancelled,                 [None,       Some(Bot),  None,       Some(Bot),  None]),
+        (shut(),                               [None,       Some(Mail), None,       None,       None]),
+        (Event::HoursBegan,                    [None,       None,       None,       Some(Mail), None]),
+        (Event::OwnerLost,                     [None,       None,       Some(Wait), None,       None]),
         (take(false),                          [None,       Some(Live), None,       Some(Live), None]),
         (take(true),                           [Some(Live), Some(Live), Some(Live), Some(Live), None]),
         (give,                                 [None,       None,       Some(Live), None,       None]),
@@ -67,10 +77,33 @@ fn table() {
 #[test]
 fn a_repeated_request_does_not_move_the_place_in_the_queue() {
     let waiting = apply(&session_in(Status::BotActive), escalate(true), at(5)).unwrap().next;
-    let again = Event::Escalated { escalation: escalation(99), open: true, notice: Notice::Waiting };
+    let again = Event::Escalated { escalation: escalation(99), shop: Shop::Open, notice: Notice::Waiting };
     let step = apply(&waiting, again, at(99)).unwrap();
     assert_eq!(step.next, waiting);
     assert!(step.changes.is_empty() && step.effects.is_empty());
+}
+
+#[test]
+fn a_request_out_of_hours_is_due_when_hours_begin() {
+    let mail = apply(&session_in(Status::BotActive), escalate(false), at(5)).unwrap().next;
+    assert_eq!(mail.desk.due_at, Some(at(99)));
+    for (now, due) in [(50, 50), (99, 99), (120, 99)] {
+        let step = apply(&mail, Event::HoursBegan, at(now)).unwrap();
+        assert_eq!(step.next.desk.due_at, Some(at(due)), "at {now}");
+        assert_eq!((step.changes.len(), step.effects), (0, vec![Effect::FollowUpDue]));
+        assert_eq!(step.next.fence, mail.fence);
+    }
+}
+
+#[test]
+fn a_session_without_its_owner_waits_anew_and_remembers_him() {
+    let mut live = session_in(Status::ManualLive);
+    live.desk.due_at = None;
+    let step = apply(&live, Event::OwnerLost, at(70)).unwrap();
+    assert_eq!((step.next.agent.as_ref(), step.next.desk.last_agent.as_ref()), (None, live.agent.as_ref()));
+    assert_eq!((step.next.desk.due_at, step.next.desk.repeats), (Some(at(70)), 1));
+    assert!(step.next.escalation.is_some() && step.next.fence > live.fence);
+    assert!(step.changes.contains(&Change::Notice(Notice::OwnerLost)));
 }
 
 #[test]
@@ -126,10 +159,11 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::CustomerSaid(Via::Chat)),
         Just(Event::CustomerSaid(Via::Manual)),
+        Just(Event::OwnerLost),
         agents.clone().prop_map(Event::AgentSaid),
         any::<bool>().prop_map(escalate),
         Just(Event::WaitCancelled),
-        Just(Event::HoursEnded),
+        Just(shut()),
         (agents.clone(), any::<bool>()).prop_map(|(agent, barge_in)| Event::TakenOver { agent, barge_in }),
         (owner.clone(), agents).prop_map(|(by, to)| Event::Transferred { by, to }),
         owner.clone().prop_map(Event::Released),
@@ -143,7 +177,8 @@ fn allowed(from: Status, to: Status) -> bool {
     let arrows: &[Status] = match from {
         BotActive => &[PendingManual, AfterHoursEmail, ManualLive],
         PendingManual => &[ManualLive, BotActive, AfterHoursEmail],
-        ManualLive => &[BotActive, Closed, ManualLive],
+        // To wait again: the owner has gone.
+        ManualLive => &[BotActive, Closed, ManualLive, PendingManual],
         AfterHoursEmail => &[ManualLive, BotActive, Closed],
         Closed => &[BotActive],
     };
@@ -174,4 +209,31 @@ proptest! {
             session = step.next;
         }
     }
+}
+
+/// A session belongs to the queue exactly while somebody is waited for.
+#[test]
+fn due_while_somebody_is_waited_for() {
+    let asked = |open| apply(&session_in(Status::BotActive), escalate(open), at(6)).unwrap().next;
+    assert_eq!(asked(true).desk.due_at, Some(at(5)));
+    assert_eq!(asked(false).desk.due_at, Some(at(99)), "when the shop opens");
+    for over in [Event::WaitCancelled, Event::TakenOver { agent: agent(2), barge_in: false }] {
+        for open in [true, false] {
+            let next = apply(&asked(open), over.clone(), at(7)).unwrap().next;
+            assert_eq!(next.desk.due_at, None, "{over:?}");
+        }
+    }
+    let late = apply(&asked(true), shut(), at(7)).unwrap().next;
+    assert_eq!(late.desk.due_at, Some(at(99)));
+}
+
+#[test]
+fn who_served_last_and_how_often_a_human_was_called_is_remembered() {
+    let session =
+        apply(&session_in(Status::ManualLive), Event::Released(Some(agent(1).id)), at(3)).unwrap().next;
+    assert_eq!(session.desk.last_agent, Some(agent(1)));
+    let once = apply(&session, escalate(true), at(6)).unwrap().next;
+    let back = apply(&once, Event::WaitCancelled, at(7)).unwrap().next;
+    let twice = apply(&back, escalate(true), at(8)).unwrap().next;
+    assert_eq!((once.desk.repeats, twice.desk.repeats), (0, 1));
 }
