@@ -59,12 +59,17 @@ fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
             let roles = names(declared, "roles", "ROLE_")?;
             let callers = names(declared, "callers", "CALLER_")?;
             let rate = one(declared, "rate", "RATE_CLASS_")?;
-            if roles.is_empty() || callers.is_empty() {
-                return Err(format!("{name} declares no roles or no callers").into());
+            let permission = if declared.has_field_by_name("permission") {
+                format!("Some(Permission::{})", one(declared, "permission", "PERMISSION_")?)
+            } else {
+                "None".to_owned()
+            };
+            if (roles.is_empty() && permission == "None") || callers.is_empty() {
+                return Err(format!("{name} declares nobody who may call it, or no callers").into());
             }
             writeln!(
                 table,
-                "    Access {{ path: \"/{}/{}\", roles: &[{}], callers: &[{}], rate: RateClass::{rate}, repeatable: {} }},",
+                "    Access {{ path: \"/{}/{}\", roles: &[{}], permission: {permission}, callers: &[{}], rate: RateClass::{rate}, repeatable: {} }},",
                 service.full_name(),
                 method.name(),
                 prefixed("Role", &roles),

@@ -6,7 +6,7 @@
 
 pub mod convert;
 
-use switchboard_domain::{Access, RateClass, Role, ServiceName};
+use switchboard_domain::{Access, Permission, RateClass, Role, ServiceName};
 
 macro_rules! package {
     ($name:ident, $path:literal, $($lint:path),*) => {
@@ -33,6 +33,7 @@ package!(
 package!(chat, "switchboard.chat.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
 package!(regulator, "switchboard.regulator.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
 package!(agentauth, "switchboard.agentauth.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
+package!(audit, "switchboard.audit.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
 package!(notifier, "switchboard.notifier.v1", missing_docs, clippy::pedantic, clippy::allow_attributes);
 
 /// All protos, encoded, for gRPC reflection and for tests that walk them.

@@ -15,6 +15,9 @@ impl From<&Escalation> for wire::Escalation {
             severity: value.severity.as_str().to_owned(),
             details: value.details.clone(),
             at_ms: value.at.millis(),
+            rule: value.rule.clone(),
+            rules_version: value.rules_version.clone(),
+            evidence: value.evidence.clone(),
         }
     }
 }
@@ -27,6 +30,9 @@ impl TryFrom<wire::Escalation> for Escalation {
             severity: parsed(value.severity.parse(), "escalation.severity")?,
             details: value.details,
             at: Timestamp::from_millis(value.at_ms),
+            rule: value.rule,
+            rules_version: value.rules_version,
+            evidence: value.evidence,
         })
     }
 }

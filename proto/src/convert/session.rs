@@ -4,7 +4,7 @@ use super::{WireError, parsed, required};
 use crate::session::v1 as wire;
 use switchboard_domain::{
     Language, Sender, Seq, Session, SessionName, Status, Timestamp, TurnId,
-    session::{Fence, Profile, Version},
+    session::{Desk, Fence, Profile, Version},
     turn::TurnState,
 };
 
@@ -107,6 +107,35 @@ impl From<wire::Profile> for Profile {
     }
 }
 
+impl From<&Desk> for wire::Desk {
+    fn from(value: &Desk) -> Self {
+        Self {
+            queue: value.queue.clone(),
+            due_at_ms: value.due_at.map(Timestamp::millis),
+            needs: value.needs.clone(),
+            urgent: value.urgent.clone(),
+            repeats: value.repeats,
+            last_agent: value.last_agent.as_ref().map(Into::into),
+            tags: value.tags.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::Desk> for Desk {
+    type Error = WireError;
+    fn try_from(value: wire::Desk) -> Result<Self, WireError> {
+        Ok(Self {
+            queue: value.queue,
+            due_at: value.due_at_ms.map(Timestamp::from_millis),
+            needs: value.needs,
+            urgent: value.urgent,
+            repeats: value.repeats,
+            last_agent: value.last_agent.map(TryInto::try_into).transpose()?,
+            tags: value.tags,
+        })
+    }
+}
+
 impl From<&Session> for wire::Session {
     fn from(value: &Session) -> Self {
         Self {
@@ -128,6 +157,7 @@ impl From<&Session> for wire::Session {
             updated_at_ms: value.updated_at.millis(),
             manual_since_ms: value.manual_since.map(Timestamp::millis),
             manual_ended_at_ms: value.manual_ended_at.map(Timestamp::millis),
+            desk: Some((&value.desk).into()),
         }
     }
 }
@@ -145,6 +175,7 @@ impl TryFrom<wire::Session> for Session {
             agent: value.agent.map(TryInto::try_into).transpose()?,
             escalation: value.escalation.map(TryInto::try_into).transpose()?,
             profile: required(value.profile, "session.profile")?.into(),
+            desk: value.desk.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             conversation: value.conversation,
             memory_from: Seq::new(value.memory_from),
             covered: Seq::new(value.covered),

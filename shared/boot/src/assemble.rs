@@ -234,7 +234,7 @@ async fn probe_database(mounted: Mounted, db: switchboard_db::Db, life: Lifecycl
 }
 
 /// Tells every problem at once.
-fn refuse(problems: &[ConfigProblem]) -> ExitCode {
+pub(crate) fn refuse(problems: &[ConfigProblem]) -> ExitCode {
     let mut err = std::io::stderr().lock();
     let _ = writeln!(err, "the configuration cannot be used:");
     for problem in problems {
@@ -243,7 +243,7 @@ fn refuse(problems: &[ConfigProblem]) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn die(problem: &str) -> ExitCode {
+pub(crate) fn die(problem: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr().lock(), "switchboard: {problem}");
     ExitCode::FAILURE
 }

@@ -1,6 +1,8 @@
 //! One tree of configuration: the embedded, commented defaults, over them a file, over that the environment
-//! (`SWITCHBOARD__SECTION__KEY`), over that flags. The defaults name every key there is, so a misspelt one is found; all
+//! (older names of `config/alias.rs`, then `SWITCHBOARD__SECTION__KEY`), over that flags. The defaults name every key there is, so a misspelt one is found; all
 //! problems are told at once.
+
+mod alias;
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -84,6 +86,10 @@ impl Tree {
                     source: path.display().to_string(),
                 });
             }
+        }
+        for older in alias::aliased(&sources.environment) {
+            let source = format!("environment variable {}", older.name);
+            figment = figment.merge(Single::new(older.key, &older.text, &defaults, source));
         }
         let ours = sources.environment.iter().filter_map(|(name, text)| {
             let path = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");

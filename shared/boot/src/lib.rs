@@ -5,7 +5,9 @@
 //! of the part that reads it. A key that stands in only one of both places is an error when the process starts.
 
 pub mod assemble;
+pub mod audit;
 pub mod cli;
+pub mod command;
 pub mod config;
 pub mod internal;
 pub mod lifecycle;

@@ -4,7 +4,7 @@ use crate::{Lifecycle, NodeConfig};
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 use switchboard_db::Db;
 use switchboard_domain::{Clock, Rng, ServiceName};
-use switchboard_mesh::{Channel, Directory, Mounted, ServerStack, mount};
+use switchboard_mesh::{Channel, Directory, Mounted, ServerStack, Services, mount};
 
 /// What a part is given.
 #[derive(Debug, Clone)]
@@ -48,30 +48,18 @@ impl Deps {
         self.peers.channel(peer).map_err(|error| BuildError::new("a peer cannot be called", error))
     }
 
-    /// Puts a gRPC service behind the guard, with health and reflection.
+    /// Puts the part's gRPC services behind the guard, with health and reflection.
     ///
     /// # Errors
     /// [`BuildError`] when the descriptor set cannot be read.
-    pub fn mount<S>(&self, service: S) -> Result<Mounted, BuildError>
-    where
-        S: tower::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<tonic::body::Body>,
-                Error = std::convert::Infallible,
-            > + tonic::server::NamedService
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send + 'static,
-    {
+    pub fn mount(&self, services: Services) -> Result<Mounted, BuildError> {
         let stack = ServerStack::new(
             self.name,
             switchboard_proto::ACCESS,
             Arc::clone(&self.clock),
             Arc::clone(&self.rng),
         );
-        mount(stack, service, switchboard_proto::FILE_DESCRIPTOR_SET)
+        mount(stack, services, switchboard_proto::FILE_DESCRIPTOR_SET)
             .map_err(|error| BuildError::new("the service cannot be mounted", error))
     }
 }

@@ -53,6 +53,7 @@
 //! `#[derive(sqlx::FromRow)]` or into a tuple. Cover the method on both engines: tests open Postgres when
 //! `SWITCHBOARD_TEST_POSTGRES` holds the URL of a database in which schemas may be created.
 
+pub mod audit;
 mod db;
 mod error;
 mod job;

@@ -4,7 +4,7 @@
 
 use crate::TraceContext;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::{future::Future, time::Duration};
+use std::{future::Future, net::IpAddr, time::Duration};
 use switchboard_domain::{Clock, Principal, RequestId, Rng, ServiceName};
 use tokio::time::Instant;
 
@@ -16,6 +16,8 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const PRINCIPAL: HeaderName = HeaderName::from_static("x-switchboard-principal");
 /// The calling part.
 pub const CALLER: HeaderName = HeaderName::from_static("x-switchboard-caller");
+/// The client's address.
+pub const CLIENT: HeaderName = HeaderName::from_static("x-switchboard-client");
 /// gRPC's own deadline header.
 pub const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -34,6 +36,8 @@ pub struct CallContext {
     pub principal: Principal,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
+    /// The address that the request came from, as the edge judged it. For the audit log only.
+    pub client: Option<IpAddr>,
 }
 
 impl CallContext {
@@ -44,6 +48,7 @@ impl CallContext {
             trace: TraceContext::mint(rng),
             principal: Principal::Service(service),
             deadline: None,
+            client: None,
         }
     }
 
@@ -80,6 +85,7 @@ impl CallContext {
                 .unwrap_or_else(|| TraceContext::mint(rng)),
             principal,
             deadline: text(&TIMEOUT).and_then(parse_timeout).and_then(|budget| now.checked_add(budget)),
+            client: text(&CLIENT).and_then(|address| address.parse().ok()),
         }
     }
 
@@ -95,6 +101,9 @@ impl CallContext {
             if let Ok(value) = HeaderValue::try_from(text) {
                 headers.insert(name, value);
             }
+        }
+        if let Some(value) = self.client.and_then(|client| HeaderValue::try_from(client.to_string()).ok()) {
+            headers.insert(CLIENT, value);
         }
     }
 }

@@ -7,9 +7,9 @@ use switchboard_domain::ServiceName;
 /// The call graph: each part with the peers it may call. Parts stand below those they call, so the order is also the
 /// order in which one process builds them.
 pub const CALLS: [(ServiceName, &[ServiceName]); 6] = [
-    (ServiceName::AgentAuth, &[]),
-    (ServiceName::Regulator, &[]),
     (ServiceName::Session, &[]),
+    (ServiceName::AgentAuth, &[ServiceName::Session]),
+    (ServiceName::Regulator, &[ServiceName::Session]),
     (ServiceName::Notifier, &[ServiceName::Session]),
     (ServiceName::ChatGateway, &[ServiceName::Session, ServiceName::Regulator]),
     (

@@ -53,7 +53,7 @@ impl ServerStack {
                 "this part of the mesh may not call the method",
             ));
         }
-        if !access.roles.contains(&context.principal.role()) {
+        if !access.admits(&context.principal) {
             if context.principal == Principal::Anonymous {
                 return Err(Failure::new(
                     ErrorKind::Unauthenticated,
@@ -61,7 +61,12 @@ impl ServerStack {
                     "a token is required",
                 ));
             }
-            return Err(Failure::new(ErrorKind::Forbidden, "ROLE_NOT_ALLOWED", "your role may not do this"));
+            let refused =
+                Failure::new(ErrorKind::Forbidden, "PERMISSION_REQUIRED", "you are not permitted to do this");
+            return Err(match access.permission {
+                Some(permission) => refused.with("permission", permission),
+                None => refused,
+            });
         }
         Ok(())
     }

@@ -20,5 +20,5 @@ pub use guard::{Guarded, ServerStack, guard};
 pub use outgoing::Outgoing;
 pub use remote::{RemoteError, RemoteSettings, remote};
 pub use reply::{Fail, reply};
-pub use serve::{Mounted, ServeError, ServeSettings, mount, serve};
+pub use serve::{Grpc, Mounted, ServeError, ServeSettings, Services, mount, serve};
 pub use trace::TraceContext;

@@ -57,12 +57,44 @@ pub struct ServeSettings {
     pub max_streams_per_connection: u32,
 }
 
-/// Puts a service, its health and its reflection behind the guard.
-///
-/// # Errors
-/// [`ServeError::Reflection`] when `descriptors` is no descriptor set.
-pub fn mount<S>(stack: ServerStack, service: S, descriptors: &'static [u8]) -> Result<Mounted, ServeError>
-where
+/// The gRPC services of one part, gathered before they are mounted.
+#[derive(Debug, Default)]
+pub struct Services(RoutesBuilder);
+
+impl Services {
+    /// With one service.
+    pub fn of<S: Grpc>(service: S) -> Self
+    where
+        S::Future: Send + 'static,
+    {
+        Self::default().and(service)
+    }
+
+    /// With one more.
+    pub fn and<S: Grpc>(mut self, service: S) -> Self
+    where
+        S::Future: Send + 'static,
+    {
+        self.0.add_service(service);
+        self
+    }
+}
+
+/// Any generated gRPC server.
+pub trait Grpc:
+    tower::Service<
+        http::Request<tonic::body::Body>,
+        Response = http::Response<tonic::body::Body>,
+        Error = std::convert::Infallible,
+    > + NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Grpc for S where
     S: tower::Service<
             http::Request<tonic::body::Body>,
             Response = http::Response<tonic::body::Body>,
@@ -71,17 +103,27 @@ where
         + Clone
         + Send
         + Sync
-        + 'static,
-    S::Future: Send + 'static,
+        + 'static
 {
+}
+
+/// Puts a part's services, their health and their reflection behind the guard.
+///
+/// # Errors
+/// [`ServeError::Reflection`] when `descriptors` is no descriptor set.
+pub fn mount(
+    stack: ServerStack,
+    services: Services,
+    descriptors: &'static [u8],
+) -> Result<Mounted, ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(descriptors)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(ServeError::Reflection)?;
-    let mut builder = RoutesBuilder::default();
-    builder.add_service(service).add_service(health_service).add_service(reflection);
+    let Services(mut builder) = services;
+    builder.add_service(health_service).add_service(reflection);
     let routes = builder.routes();
     Ok(Mounted { guarded: guard(stack.clone(), routes.clone()), health, stack, routes })
 }
