@@ -1,8 +1,10 @@
 //! What an operator can set.
 
+use crate::floor::{FindSettings, QueueSettings, RoutingSettings};
 use serde::Deserialize;
 use std::time::Duration;
 use switchboard_boot::Configured;
+use switchboard_domain::routing::Book;
 
 /// The configuration of the session service.
 #[derive(Debug, Clone, Deserialize)]
@@ -10,6 +12,8 @@ use switchboard_boot::Configured;
 pub struct Config {
     /// Table `[session]`.
     pub session: Settings,
+    /// Table `[hours]`.
+    pub hours: crate::hours::HoursSettings,
 }
 
 /// Table `[session]`.
@@ -38,14 +42,48 @@ pub struct Settings {
     /// How often a listener looks into the database although nobody woke it.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
+    /// How long a colleague may think about taking a session that is handed to him.
+    #[serde(with = "humantime_serde")]
+    pub transfer_offer: Duration,
+    /// How long what agents were told is kept for those who come back.
+    #[serde(with = "humantime_serde")]
+    pub agent_feed_retention: Duration,
+    /// Shortest time between two hints that the floor changed.
+    #[serde(with = "humantime_serde")]
+    pub floor_hint_interval: Duration,
+    /// Shortest time between two signals that the same side is writing.
+    #[serde(with = "humantime_serde")]
+    pub typing_interval: Duration,
+    /// Tags that there may be.
+    pub tags_max: usize,
+    /// Tags that one session may have.
+    pub session_tags_max: usize,
+    /// Colleagues that one note may mention.
+    pub mentions_max: usize,
+    /// Table `[session.routing]`.
+    pub routing: RoutingSettings,
+    /// Table `[session.queue]`.
+    pub queue: QueueSettings,
+    /// Table `[session.find]`.
+    pub find: FindSettings,
+}
+
+impl Settings {
+    /// What is listened for in customers' words.
+    pub(crate) fn book(&self) -> Book {
+        let skills = self.routing.skills.iter().map(|(name, phrases)| (name.clone(), phrases.list()));
+        Book::new(self.queue.urgent_words.clone(), skills, self.routing.common())
+    }
 }
 
 impl Configured for Config {
-    const SECTIONS: &'static [&'static str] = &["session"];
+    const SECTIONS: &'static [&'static str] = &["session", "hours"];
 
     fn check(&self) -> Vec<(&'static str, String)> {
-        let mut problems = Vec::new();
+        let mut problems = self.hours.check();
         let settings = &self.session;
+        problems.extend(settings.routing.check());
+        problems.extend(settings.find.check());
         if settings.turn_lease < Duration::from_millis(500) {
             problems.push((
                 "session.turn_lease",
@@ -55,9 +93,23 @@ impl Configured for Config {
         if settings.replay_retention < Duration::from_hours(24) {
             problems.push(("session.replay_retention", "at least 24h: the contract promises it".into()));
         }
+        if settings.transfer_offer < Duration::from_secs(1) {
+            problems.push(("session.transfer_offer", "at least 1s, or nobody can answer".into()));
+        }
+        if settings.agent_feed_retention < Duration::from_hours(1) {
+            problems.push((
+                "session.agent_feed_retention",
+                "at least 1h, or agents who were away for a moment lose their place".into(),
+            ));
+        }
+        if settings.floor_hint_interval < Duration::from_millis(10) {
+            problems.push(("session.floor_hint_interval", "at least 10ms".into()));
+        }
         for (key, value) in [
             ("session.subscriber_queue", settings.subscriber_queue),
             ("session.live_tail", settings.live_tail),
+            ("session.tags_max", settings.tags_max),
+            ("session.session_tags_max", settings.session_tags_max),
         ] {
             if value == 0 {
                 problems.push((key, "at least 1".into()));

@@ -1,10 +1,17 @@
 //! Who listens to which session. A hint that something was committed, and the last entries so that most listeners need
 //! not ask the database; the log is the truth, and a hint that is lost or comes out of order only costs a read.
 
+mod agents;
+mod signals;
+
+pub(crate) use agents::AgentListener;
+pub(crate) use signals::{Signal, Signals};
+
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 use switchboard_domain::{Entry, Seq, SessionName};
 use tokio::sync::{Notify, watch};
@@ -15,6 +22,18 @@ pub(crate) struct Hub {
     tails: Mutex<HashMap<SessionName, Arc<Tail>>>,
     keep: usize,
     outbox: Notify,
+    agents: agents::Heads,
+    offers: Notify,
+    floor: watch::Sender<u64>,
+    floor_counts: watch::Sender<Option<FloorCounts>>,
+    typing_interval: Duration,
+}
+
+/// How many customers wait for an agent, and how many talk to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FloorCounts {
+    pub(crate) waiting: u32,
+    pub(crate) live: u32,
 }
 
 /// The newest entries of a session that somebody listens to.
@@ -22,6 +41,7 @@ pub(crate) struct Hub {
 struct Tail {
     head: watch::Sender<Seq>,
     recent: Mutex<VecDeque<Arc<Entry>>>,
+    signals: watch::Sender<signals::Latest>,
 }
 
 /// One listener's place in the hub. Dropping the last one of a session frees its tail.
@@ -34,16 +54,30 @@ pub(crate) struct Listener {
 }
 
 impl Hub {
-    /// A hub that keeps up to `keep` entries for each session that is listened to.
-    pub(crate) fn new(keep: usize) -> Arc<Self> {
-        Arc::new(Self { tails: Mutex::default(), keep, outbox: Notify::new() })
+    /// A hub that keeps up to `keep` entries for each session that is listened to, and tells at most once in
+    /// `typing_interval` that the same side is writing.
+    pub(crate) fn new(keep: usize, typing_interval: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            tails: Mutex::default(),
+            keep,
+            outbox: Notify::new(),
+            agents: agents::Heads::default(),
+            offers: Notify::new(),
+            floor: watch::Sender::new(0),
+            floor_counts: watch::Sender::new(None),
+            typing_interval,
+        })
     }
 
     /// Registers a listener. From here on nothing that is committed can be missed.
     pub(crate) fn listen(self: &Arc<Self>, name: &SessionName) -> Listener {
         let mut tails = self.tails.lock();
         let tail = Arc::clone(tails.entry(name.clone()).or_insert_with(|| {
-            Arc::new(Tail { head: watch::channel(Seq::ZERO).0, recent: Mutex::default() })
+            Arc::new(Tail {
+                head: watch::channel(Seq::ZERO).0,
+                recent: Mutex::default(),
+                signals: watch::Sender::default(),
+            })
         }));
         let head = tail.head.subscribe();
         metrics::gauge!("switchboard_session_listeners").increment(1.0);
@@ -76,6 +110,37 @@ impl Hub {
             *head = last.seq.max(*head);
             newer
         });
+    }
+
+    /// Tells that an offer was made or has ended.
+    pub(crate) fn offers_changed(&self) {
+        self.offers.notify_one();
+    }
+
+    /// Completes when an offer was made or has ended since the last time. For one waiter.
+    pub(crate) fn offers(&self) -> tokio::sync::futures::Notified<'_> {
+        self.offers.notified()
+    }
+
+    /// Tells that somebody began or ceased to wait, that a session has another owner, that an offer has ended, or that
+    /// an agent came or went.
+    pub(crate) fn floor_changed(&self) {
+        self.floor.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+
+    /// Sees each change of the floor, several at once as one.
+    pub(crate) fn floor(&self) -> watch::Receiver<u64> {
+        self.floor.subscribe()
+    }
+
+    /// Gives agents who listen a hint that the floor changed, and how it is now.
+    pub(crate) fn hint_floor(&self, counts: FloorCounts) {
+        self.floor_counts.send_replace(Some(counts));
+    }
+
+    /// Sees the hints from here on.
+    pub(crate) fn floor_hints(&self) -> watch::Receiver<Option<FloorCounts>> {
+        self.floor_counts.subscribe()
     }
 
     /// Tells that the outbox has something.
@@ -139,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn commits_told_out_of_order_never_show_a_gap() {
-        let hub = Hub::new(8);
+        let hub = Hub::new(8, Duration::ZERO);
         let name = SessionName::parse("s").unwrap();
         let mut listener = hub.listen(&name);
         hub.publish(&name, &entries(&name, 1..=2));
@@ -153,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_bounded_and_freed() {
-        let hub = Hub::new(3);
+        let hub = Hub::new(3, Duration::ZERO);
         let name = SessionName::parse("s").unwrap();
         let (one, two) = (hub.listen(&name), hub.listen(&name));
         hub.publish(&name, &entries(&name, 1..=5));

@@ -10,7 +10,6 @@ use switchboard_boot::Lifecycle;
 use switchboard_domain::{
     Principal, Session, SessionName,
     limits::{HISTORY_TAIL, PAGE_MAX},
-    notice::Notice,
     session::{Escalation, Event},
 };
 use switchboard_mesh::{CallContext, reply};
@@ -59,10 +58,13 @@ impl Service {
         let name = allowed(&request.session)?;
         let session = self.store.session(&name).await?;
         let tail = self.tail(&session, request.tail as usize).await?;
+        let progress = self.store.progress(&name).await?;
         Ok(wire::GetResponse {
             epoch: self.store.epoch.get(),
             tail: entries_to_wire(&tail),
             session: Some((&session).into()),
+            customer: Some(progress.customer.to_wire(wire::Party::Customer)),
+            agent: Some(progress.agent.to_wire(wire::Party::Agent)),
         })
     }
 
@@ -81,10 +83,7 @@ impl Service {
     async fn escalate(&self, request: wire::EscalateRequest) -> Result<wire::CommandResponse, SessionError> {
         let name = allowed(&request.session)?;
         let escalation: Escalation = request.escalation.ok_or(WireError::new("escalation"))?.try_into()?;
-        let escalation = Escalation { at: self.store.clock.now(), ..escalation };
-        let event = Event::Escalated { escalation, open: true, notice: Notice::Waiting };
-        let outcome =
-            self.store.command("escalate", name, event, read::repeatable(request.idempotency)?).await?;
+        let outcome = self.store.escalate(name, escalation, read::repeatable(request.idempotency)?).await?;
         Ok(self.commanded(outcome))
     }
 
@@ -166,7 +165,7 @@ impl Service {
 }
 
 /// On whose behalf the running call is.
-fn principal() -> Principal {
+pub(crate) fn principal() -> Principal {
     CallContext::current().map_or(Principal::Anonymous, |context| context.principal)
 }
 
@@ -259,7 +258,8 @@ impl SessionService for Service {
     ) -> Result<Response<wire::ClaimTurnsResponse>, Status> {
         reply(async {
             let request = request.into_inner();
-            let held = self.store.claim(request.limit.clamp(1, BATCH_MAX), request.context_limit).await?;
+            let claim = self.store.claim(request.limit.clamp(1, BATCH_MAX), request.context_limit);
+            let held = Box::pin(claim).await?;
             let turns = held.iter().map(|held| read::held(held, self.lease_ms())).collect();
             Ok::<_, SessionError>(wire::ClaimTurnsResponse { turns })
         })
@@ -288,6 +288,20 @@ impl SessionService for Service {
         request: Request<wire::EscalateRequest>,
     ) -> Result<Response<wire::CommandResponse>, Status> {
         reply(self.escalate(request.into_inner())).await
+    }
+
+    async fn cancel_wait(
+        &self,
+        request: Request<wire::CancelWaitRequest>,
+    ) -> Result<Response<wire::CommandResponse>, Status> {
+        reply(async {
+            let request = request.into_inner();
+            let name = allowed(&request.session)?;
+            let repeatable = read::repeatable(request.idempotency)?;
+            let outcome = self.store.command("cancel_wait", name, Event::WaitCancelled, repeatable).await?;
+            Ok::<_, SessionError>(self.commanded(outcome))
+        })
+        .await
     }
 
     async fn set_conversation(

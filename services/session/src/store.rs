@@ -1,10 +1,30 @@
 //! The session store: every write is one transaction that keeps the log, the session row, turns and the outbox in step.
 
+mod archive;
+pub(crate) mod assignment;
+pub(crate) mod assists;
 mod commands;
+pub(crate) mod customers;
+pub(crate) mod desk;
+pub(crate) mod feed;
+pub(crate) mod find;
+pub(crate) mod notes;
+pub(crate) mod offers;
 mod outbox;
+mod passing;
+#[cfg(test)]
+mod plans;
+pub(crate) mod queue;
 mod read;
+pub(crate) mod receipts;
+pub(crate) mod replies;
+pub(crate) mod roster;
 pub(crate) mod rows;
 mod say;
+pub(crate) mod stats;
+pub(crate) mod summaries;
+pub(crate) mod tags;
+pub(crate) mod tally;
 mod turns;
 pub(crate) mod unit;
 
@@ -15,10 +35,10 @@ pub(crate) use say::{Next, Said, Utterance};
 pub(crate) use turns::{Begun, Finish, Held};
 pub(crate) use unit::Committed;
 
-use crate::{config::Settings, error::SessionError, hub::Hub};
+use crate::{config::Settings, error::SessionError, hours::WorkingHours, hub::Hub};
 use std::sync::Arc;
-use switchboard_db::{Db, sql};
-use switchboard_domain::{Clock, Principal, Rng, SessionName, session::LogEpoch};
+use switchboard_db::{Db, audit::NewRecord, sql};
+use switchboard_domain::{Clock, Principal, Rng, SessionName, routing::Book, session::LogEpoch};
 use switchboard_mesh::CallContext;
 
 /// The tables of the session service.
@@ -29,6 +49,9 @@ pub(crate) struct Store {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) hours: WorkingHours,
+    /// What is listened for in customers' words.
+    pub(crate) book: Arc<Book>,
     pub(crate) epoch: LogEpoch,
 }
 
@@ -39,6 +62,7 @@ impl Store {
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
         settings: Settings,
+        hours: WorkingHours,
     ) -> Result<Self, SessionError> {
         let now = clock.now().seconds();
         let epoch = db
@@ -53,15 +77,37 @@ impl Store {
                 })
             })
             .await?;
-        let hub = Hub::new(settings.live_tail);
-        Ok(Self { db, clock, rng, hub, settings: Arc::new(settings), epoch: LogEpoch::new(epoch) })
+        let hub = Hub::new(settings.live_tail, settings.typing_interval);
+        let book = Arc::new(settings.book());
+        Ok(Self {
+            db,
+            clock,
+            rng,
+            hub,
+            settings: Arc::new(settings),
+            hours,
+            book,
+            epoch: LogEpoch::new(epoch),
+        })
+    }
+
+    /// A record of what the running call does, without digests.
+    pub(crate) fn record(&self, action: &str, object: &str) -> NewRecord {
+        switchboard_boot::audit::record(&*self.clock, action, object, None, None, &serde_json::json!({}))
     }
 
     /// Tells listeners of what was committed.
-    fn announce(&self, committed: &Committed) {
+    pub(crate) fn announce(&self, committed: &Committed) {
         self.hub.publish(&committed.session.name, &committed.entries);
         if committed.effects {
             self.hub.outbox_filled();
+        }
+        self.hub.told(&committed.told);
+        if committed.offers {
+            self.hub.offers_changed();
+        }
+        if committed.floor || committed.offers {
+            self.hub.floor_changed();
         }
     }
 }

@@ -3,16 +3,21 @@
 //! The listener is registered before the first read, so whatever is committed later wakes it; from then on the only rule
 //! is "give what is after the last one given", from memory when it reaches back that far, else from the database. There
 //! is no second source to merge with, hence no seam.
+//!
+//! Signals come between the entries, after the past: the latest of a kind, whatever was missed.
 
 use crate::{
     error::SessionError,
-    hub::Listener,
-    store::{Page, Store},
+    hub::{Listener, Signals},
+    store::{
+        Page, Store,
+        receipts::{Progress, Reached},
+    },
 };
 use std::sync::Arc;
 use switchboard_boot::Lifecycle;
 use switchboard_domain::{
-    Entry, Seq, Session, SessionName,
+    Entry, Seq, Session, SessionName, Status as SessionStatus,
     limits::{HISTORY_TAIL, PAGE_MAX},
 };
 use switchboard_mesh::reply::explain;
@@ -37,6 +42,7 @@ pub(crate) async fn open(
     after: Option<wire::Position>,
 ) -> Result<ReceiverStream<Item>, SessionError> {
     let listener = store.hub.listen(&name);
+    let signals = listener.signals();
     let session = store.session(&name).await?;
     let from = start(store, &session, after.as_ref());
     let tail = match from {
@@ -50,7 +56,12 @@ pub(crate) async fn open(
         tail: entries_to_wire(&tail),
     };
     let (sender, receiver) = mpsc::channel(store.settings.subscriber_queue);
-    let pump = Pump { store: store.clone(), name, listener, sender, last: from.unwrap_or(session.head) };
+    if session.status == SessionStatus::PendingManual {
+        // Whoever reckons the places in the queue does so for this listener, too.
+        store.hub.floor_changed();
+    }
+    let last = from.unwrap_or(session.head);
+    let pump = Pump { store: store.clone(), name, listener, signals, sender, last, told: None };
     let stopping = tasks.stopping();
     tasks.spawn("session.subscription", async move {
         tokio::select! {
@@ -77,8 +88,11 @@ struct Pump {
     store: Store,
     name: SessionName,
     listener: Listener,
+    signals: Signals,
     sender: mpsc::Sender<Item>,
     last: Seq,
+    /// How far both sides had come when it was last told from the database.
+    told: Option<(Reached, Reached)>,
 }
 
 impl Pump {
@@ -97,17 +111,49 @@ impl Pump {
         if self.send(Event::CaughtUp(caught_up)).await.is_none() {
             return;
         }
-        loop {
-            tokio::select! {
-                () = self.listener.beyond(self.last) => {}
-                // A commit of another replica wakes nobody here.
-                () = tokio::time::sleep(self.store.settings.poll_interval) => {}
-                () = self.sender.closed() => return,
+        if self.look().await.is_none() {
+            return;
+        }
+        while self.live().await.is_some() {}
+    }
+
+    /// Waits for what comes next and gives it.
+    async fn live(&mut self) -> Option<()> {
+        tokio::select! {
+            () = self.listener.beyond(self.last) => self.give().await,
+            events = self.signals.next() => {
+                for event in events {
+                    self.send(event).await?;
+                }
+                Some(())
             }
-            if self.give().await.is_none() {
-                return;
+            // What another replica does wakes nobody here.
+            () = tokio::time::sleep(self.store.settings.poll_interval) => self.look().await,
+            () = self.sender.closed() => None,
+        }
+    }
+
+    /// Looks into the database for what nobody has told of.
+    async fn look(&mut self) -> Option<()> {
+        let progress = match self.store.progress(&self.name).await {
+            Ok(progress) => progress,
+            Err(error) => return self.fail(&error).await,
+        };
+        self.tell_progress(progress).await?;
+        if progress.head > self.last { self.give().await } else { Some(()) }
+    }
+
+    async fn tell_progress(&mut self, Progress { customer, agent, .. }: Progress) -> Option<()> {
+        let (knew_customer, knew_agent) = self.told.unwrap_or_default();
+        self.told = Some((customer, agent));
+        for (party, now, before) in
+            [(wire::Party::Customer, customer, knew_customer), (wire::Party::Agent, agent, knew_agent)]
+        {
+            if now != before {
+                self.send(Event::Receipt(now.to_wire(party))).await?;
             }
         }
+        Some(())
     }
 
     /// Gives a batch of what comes after the last one given. `None`: the reader has gone, or the store failed.
@@ -130,12 +176,14 @@ impl Pump {
     async fn read(&mut self) -> Option<Vec<Arc<Entry>>> {
         match self.store.entries(&self.name, Page::After(self.last), PAGE_MAX, false).await {
             Ok((entries, _)) => Some(entries.into_iter().map(Arc::new).collect()),
-            Err(error) => {
-                // The reader resumes where it is, at another replica or later.
-                let _ = self.sender.send(Err(explain(&error))).await;
-                None
-            }
+            Err(error) => self.fail(&error).await,
         }
+    }
+
+    /// The reader resumes where it is, at another replica or later.
+    async fn fail<T>(&self, error: &SessionError) -> Option<T> {
+        let _ = self.sender.send(Err(explain(error))).await;
+        None
     }
 
     async fn send(&self, event: Event) -> Option<()> {

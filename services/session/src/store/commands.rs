@@ -1,12 +1,15 @@
 //! Commands that are not part of a turn.
 
 use super::{Store, say::may_have_token, traceparent, unit::Unit};
-use crate::{error::SessionError, store::Committed};
+use crate::{error::SessionError, hours::Published, store::Committed};
+use std::sync::Arc;
 use switchboard_db::sql;
 use switchboard_domain::{
     ClientMessageId, Entry, EntryBody, Principal, Seq, Session, SessionName,
-    session::{Event, Profile, apply},
+    notice::Notice,
+    session::{Escalation, Event, Profile, apply},
 };
+use switchboard_mesh::CallContext;
 
 /// What makes a command repeatable.
 #[derive(Debug, Clone)]
@@ -51,6 +54,17 @@ impl Store {
         self.once(method, name, repeatable, Change::Event(Box::new(event))).await
     }
 
+    /// Calls a human, now or when the session's queue opens.
+    pub(crate) async fn escalate(
+        &self,
+        name: SessionName,
+        escalation: Escalation,
+        repeatable: Option<Repeatable>,
+    ) -> Result<(Session, Vec<Entry>, bool), SessionError> {
+        let hours = self.hours.current().await?;
+        self.once("escalate", name, repeatable, Change::Escalate(Box::new(escalation), hours)).await
+    }
+
     /// Notes a new upstream conversation: the bot's memory starts after the entry that tells of it.
     pub(crate) async fn set_conversation(
         &self,
@@ -69,30 +83,25 @@ impl Store {
         change: Change,
     ) -> Result<(Session, Vec<Entry>, bool), SessionError> {
         let (store, trace, session) = (self.clone(), traceparent(), name.clone());
+        let actor = CallContext::current().and_then(|context| context.principal.agent());
+        // What a customer does stands in the log; what an agent does for him is on record as well.
+        let record = actor.map(|_| self.record(&format!("session.{method}"), name.as_str()));
         let outcome = self
             .db
             .transaction(move |tx| {
                 Box::pin(async move {
                     let mut unit = Unit::open(tx, store, &name, trace).await?;
+                    unit.actor = actor;
                     if let Some(repeatable) = &repeatable
-                        && let Some(range) = first_answer(&mut unit, method, repeatable).await?
+                        && let Some(first) = first_answer(&mut unit, method, repeatable).await?
                     {
-                        return Ok(Outcome::Before(range, Box::new(unit.session)));
+                        return Ok(Outcome::Before((first.from, first.to), Box::new(unit.session)));
                     }
-                    match change {
-                        Change::Event(event) => {
-                            let step = apply(&unit.session, *event, unit.now)?;
-                            unit.take(step).await?;
-                        }
-                        Change::Conversation(conversation) => {
-                            unit.session.conversation = Some(conversation.clone());
-                            unit.session.ai_failures = 0;
-                            unit.session.memory_from = unit.write(EntryBody::Conversation(conversation));
-                        }
-                    }
+                    happen(&mut unit, change).await?;
                     if let Some(repeatable) = &repeatable {
-                        unit.remember(method, repeatable.key.as_str(), &repeatable.fingerprint).await?;
+                        unit.remember(method, repeatable, "").await?;
                     }
+                    unit.record = record;
                     Ok::<_, SessionError>(Outcome::Now(Box::new(unit.save().await?)))
                 })
             })
@@ -109,8 +118,31 @@ impl Store {
     }
 }
 
+async fn happen(unit: &mut Unit<'_>, change: Change) -> Result<(), SessionError> {
+    match change {
+        Change::Event(event) => {
+            let step = apply(&unit.session, *event, unit.now)?;
+            unit.take(step).await
+        }
+        Change::Escalate(escalation, hours) => {
+            let (session, notice) = (&unit.session, Notice::Waiting);
+            let shop = hours.shop(&session.desk.queue, unit.now, session.language());
+            let escalation = Escalation { at: unit.now, ..*escalation };
+            let step = apply(session, Event::Escalated { escalation, shop, notice }, unit.now)?;
+            unit.take(step).await
+        }
+        Change::Conversation(conversation) => {
+            unit.session.conversation = Some(conversation.clone());
+            unit.session.ai_failures = 0;
+            unit.session.memory_from = unit.write(EntryBody::Conversation(conversation));
+            Ok(())
+        }
+    }
+}
+
 enum Change {
     Event(Box<Event>),
+    Escalate(Box<Escalation>, Arc<Published>),
     Conversation(String),
 }
 
@@ -119,18 +151,26 @@ enum Outcome {
     Before((Seq, Seq), Box<Session>),
 }
 
-async fn first_answer(
+/// The first answer to a repeatable command.
+pub(super) struct First {
+    pub(super) from: Seq,
+    pub(super) to: Seq,
+    /// What it answered with beside entries.
+    pub(super) object: String,
+}
+
+pub(super) async fn first_answer(
     unit: &mut Unit<'_>,
     method: &str,
     repeatable: &Repeatable,
-) -> Result<Option<(Seq, Seq)>, SessionError> {
-    const FIND: &str =
-        "SELECT fingerprint, from_seq, to_seq FROM replay WHERE session = $1 AND method = $2 AND key = $3";
+) -> Result<Option<First>, SessionError> {
+    const FIND: &str = "SELECT fingerprint, from_seq, to_seq, object FROM replay \
+                        WHERE session = $1 AND method = $2 AND key = $3";
     let find = sql(FIND).bind(unit.session.name.as_str()).bind(method).bind(repeatable.key.as_str());
-    let found: Option<(String, i64, i64)> = unit.tx.fetch_optional(find).await?;
+    let found: Option<(String, i64, i64, String)> = unit.tx.fetch_optional(find).await?;
     match found {
-        Some((fingerprint, from, to)) if fingerprint == repeatable.fingerprint => {
-            Ok(Some((Seq::new(from), Seq::new(to))))
+        Some((fingerprint, from, to, object)) if fingerprint == repeatable.fingerprint => {
+            Ok(Some(First { from: Seq::new(from), to: Seq::new(to), object }))
         }
         Some(_) => Err(SessionError::KeyReused),
         None => Ok(None),

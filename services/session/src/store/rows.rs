@@ -1,6 +1,11 @@
 //! Rows of the database to domain values and back. The JSON in here is the store's own: entities of the domain do not
 //! derive serde, so that a renamed field cannot change what is on disk.
 
+mod turn;
+
+pub(crate) use turn::TurnRow;
+
+use super::tally;
 use crate::error::SessionError;
 use serde::{Deserialize, Serialize};
 use switchboard_db::{Statement, sql};
@@ -9,7 +14,7 @@ use switchboard_domain::{
     Status, Timestamp, TurnId,
     entry::{AgentRef, StatusChange, TurnChange},
     regulation::{Reason, Severity},
-    session::{Escalation, Fence, Profile, Version},
+    session::{Desk, Escalation, Fence, Profile, Version},
     turn::TurnState,
 };
 
@@ -17,7 +22,8 @@ use switchboard_domain::{
 macro_rules! session_columns {
     () => {
         "name, status, fence, version, head, agent_id, agent_name, escalation, profile, conversation, memory_from, \
-         covered, uncovered, ai_failures, turn_id, created_at, updated_at, manual_since, manual_ended_at, opened_key"
+         covered, uncovered, ai_failures, turn_id, created_at, updated_at, manual_since, manual_ended_at, queue, due_at, \
+         desk, opened_key"
     };
 }
 pub(crate) use session_columns;
@@ -44,6 +50,9 @@ pub(crate) struct SessionRow {
     updated_at: i64,
     manual_since: Option<i64>,
     manual_ended_at: Option<i64>,
+    queue: String,
+    due_at: Option<i64>,
+    desk: String,
     pub(crate) opened_key: Option<String>,
 }
 
@@ -53,6 +62,27 @@ struct StoredEscalation {
     severity: Severity,
     details: String,
     at: i64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    rule: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    rules_version: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<String>,
+}
+
+/// What of a [`Desk`] no statement asks for; the rest has columns of its own.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct StoredDesk {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) needs: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) urgent: Vec<String>,
+    #[serde(default)]
+    pub(super) repeats: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_agent: Option<AgentRef>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) tags: Vec<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -70,6 +100,12 @@ struct StoredProfile {
 const SESSION: SessionError = SessionError::Corrupt { table: "session" };
 const ENTRY: SessionError = SessionError::Corrupt { table: "entry" };
 
+impl StoredDesk {
+    pub(super) fn read(text: &str) -> Result<Self, SessionError> {
+        serde_json::from_str(text).map_err(|_| SESSION)
+    }
+}
+
 impl SessionRow {
     pub(crate) fn into_session(self) -> Result<Session, SessionError> {
         let agent = match (self.agent_id, self.agent_name) {
@@ -79,6 +115,7 @@ impl SessionRow {
         let escalation: Option<StoredEscalation> =
             self.escalation.as_deref().map(serde_json::from_str).transpose().map_err(|_| SESSION)?;
         let profile: StoredProfile = serde_json::from_str(&self.profile).map_err(|_| SESSION)?;
+        let desk = StoredDesk::read(&self.desk)?;
         Ok(Session {
             name: SessionName::parse(&self.name).map_err(|_| SESSION)?,
             status: self.status.parse().map_err(|_| SESSION)?,
@@ -91,12 +128,24 @@ impl SessionRow {
                 severity: stored.severity,
                 details: stored.details,
                 at: Timestamp::from_millis(stored.at),
+                rule: stored.rule,
+                rules_version: stored.rules_version,
+                evidence: stored.evidence,
             }),
             profile: Profile {
                 nickname: profile.nickname,
                 email: profile.email,
                 vip: profile.vip,
                 language: profile.language,
+            },
+            desk: Desk {
+                queue: self.queue,
+                due_at: self.due_at.map(Timestamp::from_millis),
+                needs: desk.needs,
+                urgent: desk.urgent,
+                repeats: desk.repeats,
+                last_agent: desk.last_agent,
+                tags: desk.tags,
             },
             conversation: self.conversation,
             memory_from: Seq::new(self.memory_from),
@@ -112,13 +161,14 @@ impl SessionRow {
     }
 }
 
-/// Writes a session back, if nobody did since it was read: bind order `$1`-`$19`, then `$20` is the version read.
+/// Writes a session back, if nobody did since it was read: bind order `$1`-`$25`, then `$26` is the version read.
 pub(crate) fn update_session(session: &Session, read: Version) -> Statement {
     bind_session(
         sql("UPDATE session SET status = $2, fence = $3, version = $4, head = $5, agent_id = $6, agent_name = $7, \
              escalation = $8, profile = $9, conversation = $10, memory_from = $11, covered = $12, uncovered = $13, \
              ai_failures = $14, turn_id = $15, created_at = $16, updated_at = $17, manual_since = $18, \
-             manual_ended_at = $19 WHERE name = $1 AND version = $20"),
+             manual_ended_at = $19, queue = $20, due_at = $21, vip = $22, desk = $23, list_rank = $24, pressing = $25 \
+             WHERE name = $1 AND version = $26"),
         session,
     )
     .bind(read.get())
@@ -129,8 +179,9 @@ pub(crate) fn insert_session(session: &Session, opened_key: Option<&str>) -> Sta
     bind_session(
         sql("INSERT INTO session (name, status, fence, version, head, agent_id, agent_name, escalation, profile, \
              conversation, memory_from, covered, uncovered, ai_failures, turn_id, created_at, updated_at, \
-             manual_since, manual_ended_at, opened_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
-             $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (name) DO NOTHING"),
+             manual_since, manual_ended_at, queue, due_at, vip, desk, list_rank, pressing, opened_key) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+             $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT (name) DO NOTHING"),
         session,
     )
     .bind(opened_key)
@@ -143,6 +194,9 @@ fn bind_session(statement: Statement, session: &Session) -> Statement {
             severity: escalation.severity,
             details: escalation.details.clone(),
             at: escalation.at.millis(),
+            rule: escalation.rule.clone(),
+            rules_version: escalation.rules_version.clone(),
+            evidence: escalation.evidence.clone(),
         })
     });
     let profile = json(&StoredProfile {
@@ -150,6 +204,13 @@ fn bind_session(statement: Statement, session: &Session) -> Statement {
         email: session.profile.email.clone(),
         vip: session.profile.vip,
         language: session.profile.language,
+    });
+    let desk = json(&StoredDesk {
+        needs: session.desk.needs.clone(),
+        urgent: session.desk.urgent.clone(),
+        repeats: session.desk.repeats,
+        last_agent: session.desk.last_agent.clone(),
+        tags: session.desk.tags.clone(),
     });
     statement
         .bind(session.name.as_str())
@@ -171,6 +232,12 @@ fn bind_session(statement: Statement, session: &Session) -> Statement {
         .bind(session.updated_at.millis())
         .bind(session.manual_since.map(Timestamp::millis))
         .bind(session.manual_ended_at.map(Timestamp::millis))
+        .bind(session.desk.queue.as_str())
+        .bind(session.desk.due_at.map(Timestamp::millis))
+        .bind(session.profile.vip)
+        .bind(desk)
+        .bind(tally::rank(session.status, session.profile.vip))
+        .bind(tally::pressing(session))
 }
 
 /// A row of `entry`.
@@ -304,37 +371,6 @@ fn stored(body: &EntryBody) -> String {
         }
         EntryBody::Conversation(conversation) => StoredBody::Conversation { conversation },
     })
-}
-
-/// A row of `turn`.
-#[derive(Debug, sqlx::FromRow)]
-pub(crate) struct TurnRow {
-    pub(crate) id: String,
-    pub(crate) session: String,
-    pub(crate) state: String,
-    pub(crate) fence: i64,
-    pub(crate) attempt: i64,
-    pub(crate) covers: String,
-    pub(crate) partial: String,
-    pub(crate) begun_seq: i64,
-    pub(crate) ended_from: Option<i64>,
-    pub(crate) ended_to: Option<i64>,
-}
-
-const TURN: SessionError = SessionError::Corrupt { table: "turn" };
-
-impl TurnRow {
-    pub(crate) fn id(&self) -> Result<TurnId, SessionError> {
-        TurnId::parse(&self.id).map_err(|_| TURN)
-    }
-
-    pub(crate) fn state(&self) -> Result<TurnState, SessionError> {
-        self.state.parse().map_err(|_| TURN)
-    }
-
-    pub(crate) fn covers(&self) -> Result<Vec<MessageId>, SessionError> {
-        serde_json::from_str(&self.covers).map_err(|_| TURN)
-    }
 }
 
 /// JSON of a value that cannot fail to be written: no maps with odd keys, no floats.

@@ -83,7 +83,7 @@ async fn say(
     let id = MessageId::mint(&*unit.store.clock, &*unit.store.rng);
     let waiting =
         if unit.session.uncovered > 0 { uncovered(unit.tx, &unit.session).await? } else { Vec::new() };
-    unit.write(EntryBody::Message(Message {
+    let place = unit.write(EntryBody::Message(Message {
         id,
         sender: Sender::Customer,
         text: utterance.text.into_string(),
@@ -94,6 +94,7 @@ async fn say(
         interrupted: false,
     }));
     unit.take(step).await?;
+    unit.tell_owner(place).await?;
     let next = match (reply, turn, unit.session.turn) {
         (Reply::Bot, Some(turn), _) => {
             let covers = waiting.into_iter().chain([id]).collect();

@@ -3,6 +3,7 @@
 use super::{Store, say::uncovered, traceparent, unit::Unit};
 use crate::{
     error::SessionError,
+    hours::Published,
     store::rows::{EntryRow, TurnRow},
 };
 use switchboard_db::{Tx, sql};
@@ -207,6 +208,7 @@ impl Store {
     pub(crate) async fn finish(&self, finish: Finish) -> Result<Finished, SessionError> {
         let (id, name) = (finish.turn, finish.session.clone());
         let (store, trace) = (self.clone(), traceparent());
+        let hours = self.hours.current().await?;
         let committed = self
             .db
             .transaction(move |tx| {
@@ -215,7 +217,7 @@ impl Store {
                     if !is_ours(unit.tx, &finish).await? {
                         return Ok(None);
                     }
-                    end(&mut unit, finish).await?;
+                    end(&mut unit, finish, &hours).await?;
                     Ok::<_, SessionError>(Some(unit.save().await?))
                 })
             })
@@ -303,7 +305,7 @@ async fn is_ours(tx: &mut Tx, finish: &Finish) -> Result<bool, SessionError> {
     Ok(true)
 }
 
-async fn end(unit: &mut Unit<'_>, finish: Finish) -> Result<(), SessionError> {
+async fn end(unit: &mut Unit<'_>, finish: Finish, hours: &Published) -> Result<(), SessionError> {
     let from = unit.session.head.next();
     let step = match finish_turn(&unit.session, finish.turn, finish.fence, finish.answer_failed) {
         Ok(step) => step,
@@ -336,7 +338,8 @@ async fn end(unit: &mut Unit<'_>, finish: Finish) -> Result<(), SessionError> {
     }
     if let Some((escalation, notice)) = finish.hand_over {
         let escalation = Escalation { at: unit.now, ..escalation };
-        let step = apply(&unit.session, Event::Escalated { escalation, open: true, notice }, unit.now)?;
+        let shop = hours.shop(&unit.session.desk.queue, unit.now, unit.session.language());
+        let step = apply(&unit.session, Event::Escalated { escalation, shop, notice }, unit.now)?;
         unit.take(step).await?;
     }
     unit.end_turn(finish.turn, finish.state, from).await

@@ -1,12 +1,22 @@
 //! One unit of work on one session: read it under lock, add entries, write it back with its new head. Everything that
 //! the log ever gets goes through here, so there is one place that gives out sequence numbers.
 
-use super::rows::{SessionRow, insert_entry, insert_session, json, session_columns, update_session};
+use super::{
+    Repeatable,
+    feed::{self, Telling},
+    rows::{SessionRow, insert_entry, insert_session, json, session_columns, update_session},
+    tally::Ledger,
+};
 use crate::{error::SessionError, store::Store};
-use switchboard_db::{Engine, Tx, sql};
+use serde_json::Value;
+use switchboard_db::{
+    Engine, Tx,
+    audit::{self, NewRecord},
+    sql,
+};
 use switchboard_domain::{
-    ClientMessageId, Entry, EntryBody, EventId, Message, MessageId, Sender, Seq, Session, SessionName,
-    Timestamp, TurnId,
+    AgentId, ClientMessageId, Entry, EntryBody, EventId, Message, MessageId, Sender, Seq, Session,
+    SessionName, Status, Timestamp, TurnId,
     entry::TurnChange,
     session::{Change, Effect, Step, Version},
     turn::TurnState,
@@ -19,6 +29,19 @@ pub(crate) struct Committed {
     pub(crate) entries: Vec<Entry>,
     /// The outbox has something new.
     pub(crate) effects: bool,
+    /// New places in agents' logs.
+    pub(crate) told: Vec<(AgentId, i64)>,
+    /// An offer was made or has ended.
+    pub(crate) offers: bool,
+    /// Another number of customers waits, or somebody else serves this one.
+    pub(crate) floor: bool,
+}
+
+/// What of a session everybody at the desk sees.
+type Floor = (Status, Option<AgentId>, Option<Timestamp>);
+
+fn floor(session: &Session) -> Floor {
+    (session.status, session.agent.as_ref().map(|agent| agent.id), session.desk.due_at)
 }
 
 /// A session under lock inside a transaction.
@@ -32,6 +55,19 @@ pub(crate) struct Unit<'t> {
     pub(crate) entries: Vec<Entry>,
     /// The turn whose end is being written: what the customer is told belongs to it.
     pub(crate) ending: Option<TurnId>,
+    /// The agent who acts; what he does himself he need not be told.
+    pub(crate) actor: Option<AgentId>,
+    /// What an agent says to the offer that this commit answers.
+    pub(crate) answer_note: String,
+    /// An offer was made or has ended.
+    pub(crate) offers_changed: bool,
+    /// Not a sign of life: the session keeps its place among the recently updated ones.
+    pub(crate) quiet: bool,
+    /// What the audit log gets, last of all.
+    pub(crate) record: Option<NewRecord>,
+    pub(super) ledger: Ledger,
+    tellings: Vec<Telling>,
+    floor: Floor,
     read: Version,
     traceparent: String,
     effects: Vec<(Effect, Seq)>,
@@ -86,12 +122,20 @@ impl<'t> Unit<'t> {
             tx,
             store,
             read: session.version,
+            floor: floor(&session),
+            ledger: Ledger::of(&session, created),
             session,
             created,
             opened_key,
             now,
             entries: Vec::new(),
             ending: None,
+            actor: None,
+            answer_note: String::new(),
+            offers_changed: false,
+            quiet: false,
+            record: None,
+            tellings: Vec::new(),
             traceparent,
             effects: Vec::new(),
         })
@@ -109,10 +153,15 @@ impl<'t> Unit<'t> {
     /// this unit's to move.
     pub(crate) async fn take(&mut self, step: Step) -> Result<(), SessionError> {
         let head = self.session.head;
+        let (fence, former) = (self.session.fence, self.session.agent.clone());
+        let (due_at, mut reason) = (self.session.desk.due_at, None);
         self.session = Session { head, ..step.next };
         for change in step.changes {
             match change {
                 Change::Status(change) => {
+                    reason.clone_from(&change.reason);
+                    let seq = self.session.head.next();
+                    self.ledger.note(seq, &change, due_at);
                     self.write(EntryBody::Status(change));
                 }
                 Change::Notice(notice) => {
@@ -124,7 +173,18 @@ impl<'t> Unit<'t> {
         }
         let at = self.session.head;
         self.effects.extend(step.effects.into_iter().map(|effect| (effect, at)));
-        Ok(())
+        if self.session.fence == fence {
+            return Ok(());
+        }
+        if self.ledger.calls() {
+            self.hear().await?;
+        }
+        self.passed_on(former, reason).await
+    }
+
+    /// Tells an agent of something with the commit.
+    pub(crate) fn tell(&mut self, agent: AgentId, kind: &'static str, payload: Value) {
+        self.tellings.push(Telling { agent, kind, payload });
     }
 
     fn write_notice(&mut self, text: String) {
@@ -187,24 +247,25 @@ impl<'t> Unit<'t> {
         Ok(())
     }
 
-    /// Notes the first answer to a repeatable command.
+    /// Notes the first answer to a repeatable command; `object` is what it answers with beside entries.
     pub(crate) async fn remember(
         &mut self,
         method: &str,
-        key: &str,
-        fingerprint: &str,
+        repeatable: &Repeatable,
+        object: &str,
     ) -> Result<(), SessionError> {
-        const REMEMBER: &str = "INSERT INTO replay (session, method, key, fingerprint, from_seq, to_seq, at) \
-                                VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        const REMEMBER: &str = "INSERT INTO replay (session, method, key, fingerprint, from_seq, to_seq, at, object) \
+                                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let from = self.entries.first().map_or(self.session.head.next(), |entry| entry.seq);
         let remember = sql(REMEMBER)
             .bind(self.session.name.as_str())
             .bind(method)
-            .bind(key)
-            .bind(fingerprint)
+            .bind(repeatable.key.as_str())
+            .bind(repeatable.fingerprint.as_str())
             .bind(from.get())
             .bind(self.session.head.get())
-            .bind(self.now.millis());
+            .bind(self.now.millis())
+            .bind(object);
         self.tx.execute(remember).await?;
         Ok(())
     }
@@ -212,7 +273,9 @@ impl<'t> Unit<'t> {
     /// Writes everything. The transaction around it commits.
     pub(crate) async fn save(mut self) -> Result<Committed, SessionError> {
         self.session.version = self.read.next();
-        self.session.updated_at = self.now;
+        if !self.quiet {
+            self.session.updated_at = self.now;
+        }
         for entry in &self.entries {
             self.tx.execute(insert_entry(entry)).await?;
         }
@@ -232,7 +295,39 @@ impl<'t> Unit<'t> {
             // The row was locked: only a broken invariant gets here.
             return Err(SessionError::Corrupt { table: "session" });
         }
-        Ok(Committed { session: self.session, entries: self.entries, effects: !self.effects.is_empty() })
+        self.settle().await?;
+        self.conclude().await
+    }
+
+    /// Writes what goes with a session that itself stays as it is: offers and notes, what agents are told, the audit
+    /// log.
+    pub(crate) async fn save_beside(self) -> Result<Committed, SessionError> {
+        if self.session.version != self.read || !self.entries.is_empty() || !self.effects.is_empty() {
+            return Err(SessionError::Corrupt { table: "session" });
+        }
+        self.conclude().await
+    }
+
+    /// Agents' logs in the order of their ids, then the audit log: the same everywhere, so that nobody waits in a ring.
+    async fn conclude(mut self) -> Result<Committed, SessionError> {
+        self.tellings.sort_by_key(|telling| telling.agent);
+        let mut told = Vec::with_capacity(self.tellings.len());
+        for telling in &self.tellings {
+            let (name, payload) = (self.session.name.as_str(), telling.payload.to_string());
+            let place = feed::tell(self.tx, telling.agent, telling.kind, name, &payload, self.now).await?;
+            told.push((telling.agent, place));
+        }
+        if let Some(record) = self.record.take() {
+            audit::append(self.tx, record).await?;
+        }
+        Ok(Committed {
+            floor: self.created || floor(&self.session) != self.floor,
+            session: self.session,
+            entries: self.entries,
+            effects: !self.effects.is_empty(),
+            told,
+            offers: self.offers_changed,
+        })
     }
 }
 
