@@ -1,7 +1,10 @@
 //! Accounts of people who work for the shop.
 
+use crate::AgentAuthError;
 use secrecy::SecretString;
-use switchboard_domain::{AgentId, Timestamp};
+use serde::{Deserialize, Serialize};
+use switchboard_domain::{AgentId, Permission, Permissions, Timestamp};
+use switchboard_proto::agentauth::v1 as wire;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Longest username, in characters.
@@ -44,6 +47,96 @@ pub(crate) struct NewAdmin {
     /// Whether nothing else may be done before the password was changed.
     pub(crate) must_change_password: bool,
     pub(crate) created_at: Timestamp,
+}
+
+/// A row of `agent`. Has no `Debug`: it holds secrets.
+#[derive(Clone, sqlx::FromRow)]
+pub(crate) struct AgentRow {
+    pub(crate) id: String,
+    pub(crate) username: String,
+    pub(crate) display_name: String,
+    pub(crate) password_hash: String,
+    pub(crate) must_change_password: i64,
+    pub(crate) role: String,
+    pub(crate) pv: i64,
+    pub(crate) valid_after: i64,
+    pub(crate) status: String,
+    pub(crate) status_note: String,
+    pub(crate) status_at: i64,
+    pub(crate) last_active_at: Option<i64>,
+    pub(crate) max_sessions: i64,
+    pub(crate) avatar_url: String,
+    pub(crate) skills: String,
+    pub(crate) totp_secret: Option<String>,
+    pub(crate) totp_pending: Option<String>,
+    pub(crate) totp_step: i64,
+    pub(crate) created_at: i64,
+    pub(crate) last_login_at: Option<i64>,
+    pub(crate) disabled_at: Option<i64>,
+    pub(crate) deleted_at: Option<i64>,
+    pub(crate) version: i64,
+}
+
+/// One skill as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Skill {
+    pub(crate) category: String,
+    pub(crate) level: String,
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
+}
+
+impl AgentRow {
+    /// Its id.
+    ///
+    /// # Errors
+    /// [`AgentAuthError::Stored`] when the row holds none.
+    pub(crate) fn id(&self) -> Result<AgentId, AgentAuthError> {
+        AgentId::parse(&self.id).map_err(|_| AgentAuthError::Stored { what: "the id of an account" })
+    }
+
+    /// What it may do of what its role may: only its own account while the password must be changed, nothing at all
+    /// when it is disabled.
+    pub(crate) fn may(&self, role: Permissions) -> Permissions {
+        if self.disabled_at.is_some() || self.deleted_at.is_some() {
+            Permissions::NONE
+        } else if self.must_change_password != 0 {
+            Permissions::of(&[Permission::AccountSelf])
+        } else {
+            role
+        }
+    }
+
+    /// As others see it.
+    ///
+    /// # Errors
+    /// [`AgentAuthError::Stored`] when the skills cannot be read.
+    pub(crate) fn told(&self) -> Result<wire::Agent, AgentAuthError> {
+        let skills: Vec<Skill> = serde_json::from_str(&self.skills)
+            .map_err(|_| AgentAuthError::Stored { what: "the skills of an account" })?;
+        Ok(wire::Agent {
+            id: self.id.clone(),
+            username: self.username.clone(),
+            name: self.display_name.clone(),
+            role: self.role.clone(),
+            status: self.status.clone(),
+            status_note: self.status_note.clone(),
+            status_at_ms: self.status_at,
+            last_active_at_ms: self.last_active_at,
+            max_sessions: u32::try_from(self.max_sessions).unwrap_or_default(),
+            created_at_ms: self.created_at,
+            last_login_at_ms: self.last_login_at,
+            avatar_url: self.avatar_url.clone(),
+            skills: skills
+                .into_iter()
+                .map(|skill| wire::Skill { category: skill.category, level: skill.level, tags: skill.tags })
+                .collect(),
+            must_change_password: self.must_change_password != 0,
+            totp_enabled: self.totp_secret.is_some(),
+            disabled_at_ms: self.disabled_at,
+            version: self.version,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,18 @@ pub enum AgentAuthError {
     /// `agent_auth.admin_username` is no username.
     #[error("the first admin has no usable username")]
     AdminUsername,
+    /// A row holds something that this version cannot read.
+    #[error("{what} cannot be read")]
+    Stored {
+        /// What it is.
+        what: &'static str,
+    },
+    /// The caller is told why not.
+    #[error("the call was refused: {}", .0.code)]
+    Refused(Failure),
+    /// The session service did not take the roster.
+    #[error("the session service did not take the roster")]
+    Peer(#[source] Box<tonic::Status>),
     /// The store cannot be reached, or refused.
     #[error("the store failed")]
     Db(#[from] DbError),
@@ -62,6 +74,12 @@ impl AgentAuthError {
     }
 }
 
+impl From<Failure> for AgentAuthError {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
 impl Fail for AgentAuthError {
     fn failure(&self) -> Failure {
         match self {
@@ -71,10 +89,12 @@ impl Fail for AgentAuthError {
                     .with("field", claim)
                     .with("max", max)
             }
+            Self::Refused(failure) => failure.clone(),
             Self::Db(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
                 let told = "accounts and keys cannot be read right now, try again";
                 Failure::new(ErrorKind::Unavailable, "STORE_UNAVAILABLE", told).retry_after(STORE_RETRY)
             }
+            Self::Peer(_) => Failure::new(ErrorKind::Unavailable, "UNAVAILABLE", self.to_string()),
             Self::NewKey(_)
             | Self::Key { .. }
             | Self::NoKey
@@ -83,6 +103,7 @@ impl Fail for AgentAuthError {
             | Self::Hash(_)
             | Self::HashTask(_)
             | Self::AdminUsername
+            | Self::Stored { .. }
             | Self::Db(_) => Failure::internal(),
         }
     }

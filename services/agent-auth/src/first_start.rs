@@ -4,6 +4,7 @@ use crate::{
     AgentAuthError,
     account::{NewAdmin, Username},
     config::Settings,
+    hashing::Hasher,
     key::NewKey,
     password,
     store::Store,
@@ -42,6 +43,7 @@ impl FirstAdmin {
 pub(crate) async fn run(
     store: &Store,
     settings: &Settings,
+    hasher: &Hasher,
     clock: &dyn Clock,
     rng: &dyn Rng,
 ) -> Result<Option<FirstAdmin>, AgentAuthError> {
@@ -55,7 +57,7 @@ pub(crate) async fn run(
     let admin = NewAdmin {
         id: AgentId::mint(clock, rng),
         username: username.clone(),
-        password_hash: password::hash(password.clone(), rng).await?,
+        password_hash: hasher.hash(password.clone()).await?,
         must_change_password: chosen.is_none(),
         created_at: now,
     };

@@ -29,7 +29,7 @@ impl Schedule {
             rotation: settings.key_rotation,
             lead,
             // A replica that learns late of the successor signs with the old key a little longer.
-            keep: settings.visitor_token_life.saturating_add(lead),
+            keep: settings.visitor_token_life.max(settings.access_token_life).saturating_add(lead),
         }
     }
 

@@ -1,7 +1,22 @@
 //! The service as its callers and its operator see it.
 
+mod accounts;
+mod api_keys;
+mod demotions;
+mod desk;
+mod floor;
 mod keys;
+mod logins;
+mod passwords;
+mod people;
 mod place;
+mod presence;
+mod refreshing;
+mod resetting;
+mod roles;
+mod roster;
+mod second_factor;
+mod throttling;
 mod world;
 
 use crate::{Config, config::Settings};
@@ -15,7 +30,8 @@ use switchboard_boot::{Configured as _, Sources, Tree};
 use switchboard_domain::{ErrorKind, ServiceName};
 use switchboard_mesh::status::from_status;
 use switchboard_proto::agentauth::v1::IssueVisitorTokenRequest;
-use world::{Part, World, settings};
+pub(crate) use world::settings;
+use world::{Part, World};
 
 fn visitor(session: &str) -> IssueVisitorTokenRequest {
     IssueVisitorTokenRequest { session: session.into(), ..IssueVisitorTokenRequest::default() }
@@ -23,6 +39,14 @@ fn visitor(session: &str) -> IssueVisitorTokenRequest {
 
 /// Verifies a token as a peer does: with nothing but the published keys.
 fn verify(token: &str, jwks: &str) -> jsonwebtoken::errors::Result<(jsonwebtoken::Header, Value)> {
+    verify_as("visitor", token, jwks)
+}
+
+fn verify_as(
+    audience: &str,
+    token: &str,
+    jwks: &str,
+) -> jsonwebtoken::errors::Result<(jsonwebtoken::Header, Value)> {
     let header = jsonwebtoken::decode_header(token)?;
     let keys: JwkSet = serde_json::from_str(jwks).unwrap();
     let Some(jwk) = keys.find(header.kid.as_deref().unwrap()) else {
@@ -30,7 +54,7 @@ fn verify(token: &str, jwks: &str) -> jsonwebtoken::errors::Result<(jsonwebtoken
     };
     let mut rules = Validation::new(Algorithm::EdDSA);
     rules.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
-    rules.set_audience(&["visitor"]);
+    rules.set_audience(&[audience]);
     rules.set_issuer(&["switchboard"]);
     // The tests' clock stands still.
     (rules.validate_exp, rules.validate_nbf) = (false, false);

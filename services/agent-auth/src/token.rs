@@ -114,7 +114,7 @@ impl Issuer {
 }
 
 /// 128 random bits in hexadecimal.
-fn token_id(rng: &dyn Rng) -> String {
+pub(crate) fn token_id(rng: &dyn Rng) -> String {
     let mut chance = [0_u8; 16];
     rng.fill(&mut chance);
     let mut hex = String::with_capacity(32);

@@ -1,6 +1,6 @@
 //! One database, and any number of processes of agent-auth on it.
 
-use super::place::Place;
+use super::{floor::FakeFloor, place::Place};
 use crate::{Config, MIGRATIONS, NAME, build, config::Settings, store::Store};
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use switchboard_proto::agentauth::v1::{
 };
 use tonic::{Response, Status};
 
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let text = "
         issuer = 'switchboard'
         visitor_token_life = '7d'
@@ -28,8 +28,39 @@ pub(super) fn settings() -> Settings {
         key_refresh = '30s'
         admin_username = 'admin'
         admin_password = ''
+        access_token_life = '15m'
+        refresh_idle = '24h'
+        refresh_absolute = '7d'
+        refresh_grace = '10s'
+        revocation_leeway = '1m'
+        password_score_min = 3
+        password_blocklist = ['correct horse battery staple']
+        hash_concurrency = 2
+        hash_queue = 8
+        hash_retry = '1s'
+        throttle_account_free = 5
+        throttle_address_free = 20
+        throttle_delay = '1s'
+        throttle_delay_max = '1m'
+        throttle_memory = '1h'
+        device_memory = '90d'
+        totp_issuer = 'Switchboard'
+        api_key_max_age = '5s'
+        api_key_touch = '1m'
+        cleanup_interval = '10m'
         start_attempts = 5
         start_pause = '1ms'
+        [presence]
+        lease = '45s'
+        idle_busy_after = '5m'
+        look = '5ms'
+        history = '90d'
+        [roster]
+        batch = 100
+        refresh = '5m'
+        look = '20ms'
+        retry_min = '1ms'
+        retry_max = '5ms'
     ";
     toml::from_str(text).unwrap()
 }
@@ -65,6 +96,7 @@ pub(super) struct Admin {
 /// See the module.
 pub(super) struct World {
     pub(super) clock: TestClock,
+    pub(super) floor: Arc<FakeFloor>,
     settings: Settings,
     node: Arc<NodeConfig>,
     place: Place,
@@ -87,17 +119,21 @@ impl World {
 
     pub(super) fn at(place: Place, settings: Settings) -> Self {
         let clock = TestClock(Arc::new(AtomicI64::new(1_700_000_000_123)));
-        Self { clock, settings, node: Arc::new(place.node()), place }
+        let floor = Arc::default();
+        Self { clock, floor, settings, node: Arc::new(place.node()), place }
     }
 
     /// Builds and starts one process.
     pub(super) async fn build(&self) -> Part {
         let life = Lifecycle::new();
+        let mut peers = Directory::new(NAME);
+        let session = loopback(NAME, &self.node.mesh, Arc::clone(&self.floor).guarded());
+        peers.add(ServiceName::Session, session).unwrap();
         let deps = Deps {
             name: NAME,
             clock: Arc::new(self.clock.clone()),
             rng: Arc::new(SystemRng),
-            peers: Directory::new(NAME),
+            peers,
             tasks: life.clone(),
             node: Arc::clone(&self.node),
         };
@@ -109,7 +145,20 @@ impl World {
         Part { announcements: server.announcements, guarded, node: Arc::clone(&self.node), life }
     }
 
-    async fn db(&self) -> Db {
+    /// What a command of an operator is given.
+    pub(super) fn command(&self) -> (Config, Deps) {
+        let deps = Deps {
+            name: NAME,
+            clock: Arc::new(self.clock.clone()),
+            rng: Arc::new(SystemRng),
+            peers: Directory::new(NAME),
+            tasks: Lifecycle::new(),
+            node: Arc::clone(&self.node),
+        };
+        (Config { agent_auth: self.settings.clone() }, deps)
+    }
+
+    pub(super) async fn db(&self) -> Db {
         Db::open(&self.node.database, NAME.snake()).await.unwrap()
     }
 
@@ -141,6 +190,11 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// The way to it from the edge.
+    pub(super) fn channel(&self) -> Channel {
+        loopback(ServiceName::Gateway, &self.node.mesh, self.guarded.clone())
+    }
+
     fn client(&self, caller: ServiceName) -> AgentAuthServiceClient<Channel> {
         AgentAuthServiceClient::new(loopback(caller, &self.node.mesh, self.guarded.clone()))
     }
