@@ -1,5 +1,6 @@
 //! `switchboard`: all of it in one process (`up`, the default), or any part of it alone.
 
+mod regulator;
 mod wiring;
 
 use clap::{Parser, Subcommand};
@@ -31,16 +32,34 @@ enum Command {
     Session(Flags),
     /// The conductor of bot turns, alone
     ChatGateway(Flags),
-    /// The escalation policy, alone
-    Regulator(Flags),
+    Regulator(regulator::Regulator),
     /// Accounts, keys and tokens, alone
     AgentAuth(Flags),
+    /// Commands on accounts, for operators who can reach the database
+    Agent {
+        #[command(subcommand)]
+        command: AgentCommand,
+    },
     /// E-mail, webhooks and pushes, alone
     Notifier(Flags),
     /// The edge for browsers, alone
     Gateway(Flags),
     /// Print the configuration with its defaults and comments
     Config,
+}
+
+#[derive(Subcommand)]
+enum AgentCommand {
+    /// Print a new one-time password for an account, and end its logins
+    ResetPassword {
+        /// Username or id
+        username: String,
+        /// Remove the second factor too
+        #[arg(long)]
+        without_totp: bool,
+        #[command(flatten)]
+        flags: Flags,
+    },
 }
 
 fn main() -> ExitCode {
@@ -50,8 +69,11 @@ fn main() -> ExitCode {
         Some(Command::Up { flags, serve_grpc }) => up(&flags, serve_grpc),
         Some(Command::Session(flags)) => wiring::alone(ServiceName::Session, &flags),
         Some(Command::ChatGateway(flags)) => wiring::alone(ServiceName::ChatGateway, &flags),
-        Some(Command::Regulator(flags)) => wiring::alone(ServiceName::Regulator, &flags),
+        Some(Command::Regulator(regulator)) => regulator::run(&regulator),
         Some(Command::AgentAuth(flags)) => wiring::alone(ServiceName::AgentAuth, &flags),
+        Some(Command::Agent { command: AgentCommand::ResetPassword { username, without_totp, flags } }) => {
+            wiring::reset_password(username, without_totp, &flags)
+        }
         Some(Command::Notifier(flags)) => wiring::alone(ServiceName::Notifier, &flags),
         Some(Command::Gateway(flags)) => wiring::alone(ServiceName::Gateway, &flags),
         Some(Command::Config) => {

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use switchboard_boot::{
     Part,
-    cli::{Flags, run_alone},
+    cli::{Flags, listen_key, run_alone},
+    command,
 };
 use switchboard_domain::ServiceName;
 use switchboard_mesh::CALLS;
@@ -16,6 +17,14 @@ pub(crate) fn parts() -> Vec<Part> {
 /// Runs one part alone.
 pub(crate) fn alone(name: ServiceName, flags: &Flags) -> ExitCode {
     run_alone(name, part(name), flags)
+}
+
+/// Gives an account a new password.
+pub(crate) fn reset_password(username: String, without_totp: bool, flags: &Flags) -> ExitCode {
+    let name = ServiceName::AgentAuth;
+    command::run(name, &flags.sources(&listen_key(name)), move |config, deps| {
+        switchboard_agent_auth::reset_password(config, deps, username, without_totp)
+    })
 }
 
 /// The configuration in which no part is served over gRPC.

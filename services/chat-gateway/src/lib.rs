@@ -21,6 +21,7 @@ pub use error::ChatError;
 
 use switchboard_boot::{BuildError, Deps, Server, Task};
 use switchboard_domain::ServiceName;
+use switchboard_mesh::Services;
 use switchboard_proto::chat::v1::chat_service_server::ChatServiceServer;
 
 /// Who this is.
@@ -37,6 +38,6 @@ pub async fn build(config: Config, deps: Deps) -> Result<Server, BuildError> {
     let announcement = format!("answers come from {}", ladder.describe());
     let conductor = turn::Conductor::new(&config, &deps, ladder)?;
     let sweeping = sweeper::run(conductor.clone());
-    let mounted = deps.mount(ChatServiceServer::new(service::Service::new(conductor)))?;
+    let mounted = deps.mount(Services::of(ChatServiceServer::new(service::Service::new(conductor))))?;
     Ok(Server::new(mounted).with_announcement(announcement).with_task(Task::new("chat.sweeper", sweeping)))
 }

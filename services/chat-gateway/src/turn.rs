@@ -14,13 +14,14 @@ use crate::{
     ladder::{Answering, Ladder},
     live::{Live, Stage, Watcher},
     peers::{Peers, as_myself},
+    verdict,
 };
 use futures::StreamExt as _;
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::{BuildError, Deps, Lifecycle};
 use switchboard_domain::{
     Clock, Entry, Language, Rng, Sender, SessionName, Timestamp, TurnId,
-    regulation::{Episode, Phase, Reason, Rules, RulesSource, Severity},
+    regulation::{Episode, Phase, Reason, Rules, Severity},
     session::Escalation,
     turn::TurnState,
 };
@@ -71,8 +72,8 @@ enum Answer {
 
 impl Conductor {
     pub(crate) fn new(config: &Config, deps: &Deps, ladder: Ladder) -> Result<Self, BuildError> {
-        let rules = Rules::compile(RulesSource::builtin())
-            .map_err(|error| BuildError::new("the built-in rules cannot be read", error))?;
+        let rules =
+            Rules::builtin().map_err(|error| BuildError::new("the built-in rules cannot be read", error))?;
         let coze = &config.model.coze;
         Ok(Self {
             settings: Arc::new(config.chat_gateway.clone()),
@@ -180,6 +181,8 @@ impl Conductor {
             return Ok(Some(outcome));
         }
         let question = turn.questions.join("\n");
+        let context = turn.context.iter().cloned().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
+        let earlier = verdict::earlier(&context);
         let vip_parameter = parameters.0.get("vip").is_some_and(is_truthy);
         let episode = Episode {
             phase: Phase::BeforeModel,
@@ -189,13 +192,16 @@ impl Conductor {
             ai_failures: turn.ai_failures,
             vip: turn.vip,
             vip_parameter,
+            earlier: &earlier,
+            now: Timestamp::default(), // set when it is asked
         };
-        if let Some(escalation) = self.judge(episode).await.escalation {
+        if let Some(escalation) = self.judge(turn, episode).await.escalation {
             let outcome = Outcome::silent(TurnState::HandedOver);
             return Ok(Some(outcome.with_hand_over(escalation, HandOverNotice::Waiting)));
         }
         let until = Instant::now() + self.settings.answer_deadline;
-        let Some(mut answering) = self.ladder.answer(prompt(turn, &question, parameters)?, until).await
+        let Some(mut answering) =
+            self.ladder.answer(prompt(turn, &context, &question, parameters)?, until).await
         else {
             let outcome = Outcome { answer_failed: Some(true), ..Outcome::silent(TurnState::HandedOver) };
             return Ok(Some(outcome.with_hand_over(no_answer(), HandOverNotice::AiUnavailable)));
@@ -217,7 +223,7 @@ impl Conductor {
             return Ok(Some(outcome.with_hand_over(no_answer(), HandOverNotice::AnswerBrokeOff)));
         }
         let episode = Episode { phase: Phase::AfterAnswer, answer: Some(&text), ..episode };
-        let verdict = self.judge(episode).await;
+        let verdict = self.judge(turn, episode).await;
         let hand_over = verdict.escalation.map(|escalation| (escalation, HandOverNotice::Waiting));
         let answer_failed = Some(verdict.answer_failed);
         Ok(Some(Outcome { state, text, sources, answer_failed, conversation, hand_over }))
@@ -299,12 +305,16 @@ impl Conductor {
     }
 }
 
-fn prompt(turn: &wire::Turn, question: &str, parameters: &Parameters) -> Result<Prompt, ChatError> {
-    let context: Result<Vec<Entry>, _> = turn.context.iter().cloned().map(Entry::try_from).collect();
+fn prompt(
+    turn: &wire::Turn,
+    context: &[Entry],
+    question: &str,
+    parameters: &Parameters,
+) -> Result<Prompt, ChatError> {
     Ok(Prompt {
         session: SessionName::parse(&turn.session)?,
         question: question.to_owned(),
-        history: history(&context?),
+        history: history(context),
         conversation: turn.conversation.clone().filter(|id| !id.starts_with(LOCAL_CONVERSATION)),
         language: Language::from_tag(&turn.language).unwrap_or_default(),
         parameters: parameters.0.clone(),
@@ -318,6 +328,9 @@ fn no_answer() -> Escalation {
         severity: Severity::High,
         details: "AI 服务暂时不可用，未能完成回答".to_owned(),
         at: Timestamp::default(), // the session service stamps it when it is written
+        rule: String::new(),
+        rules_version: String::new(),
+        evidence: Vec::new(),
     }
 }
 

@@ -4,12 +4,12 @@
 use crate::{peers::Peers, turn::Conductor};
 use std::time::Duration;
 use switchboard_domain::{
-    Timestamp,
-    regulation::{Decision, Episode, Phase, Rules, decide},
+    Entry, Sender, Timestamp,
+    regulation::{Decision, Earlier, Episode, Phase, RuleId, Rules, Speaker, decide},
     session::Escalation,
 };
 use switchboard_mesh::status::from_status;
-use switchboard_proto::regulator::v1 as wire;
+use switchboard_proto::{regulator::v1 as wire, session::v1::Turn};
 
 /// What came of it.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +20,38 @@ pub(crate) struct Verdict {
 
 impl Conductor {
     /// Asks; `episode.phase` says whether before the model is called or after the answer.
-    pub(crate) async fn judge(&self, episode: Episode<'_>) -> Verdict {
-        judge(&self.peers, self.settings.regulator_timeout, &self.rules, episode).await
+    pub(crate) async fn judge(&self, turn: &Turn, episode: Episode<'_>) -> Verdict {
+        let episode = Episode { now: self.clock.now(), ..episode };
+        judge(&self.peers, self.settings.regulator_timeout, &self.rules, turn, episode).await
     }
 }
 
-async fn judge(peers: &Peers, timeout: Duration, built_in: &Rules, episode: Episode<'_>) -> Verdict {
+/// What the policy may know of what was said before: everything since the last word of a human or of the house, which
+/// stands where a human was called or left.
+pub(crate) fn earlier(context: &[Entry]) -> Vec<Earlier<'_>> {
+    let mut earlier: Vec<Earlier<'_>> = Vec::new();
+    for entry in context {
+        let Some(message) = entry.message() else { continue };
+        let speaker = match message.sender {
+            Sender::Customer => Speaker::Customer,
+            Sender::Assistant => Speaker::Assistant,
+            Sender::Agent | Sender::System => {
+                earlier.clear();
+                continue;
+            }
+        };
+        earlier.push(Earlier { speaker, text: &message.text, at: entry.at, broke_off: message.interrupted });
+    }
+    earlier
+}
+
+async fn judge(
+    peers: &Peers,
+    timeout: Duration,
+    built_in: &Rules,
+    turn: &Turn,
+    episode: Episode<'_>,
+) -> Verdict {
     let request = wire::DecideRequest {
         phase: match episode.phase {
             Phase::BeforeModel => wire::Phase::BeforeModel,
@@ -38,6 +64,10 @@ async fn judge(peers: &Peers, timeout: Duration, built_in: &Rules, episode: Epis
         ai_failures: episode.ai_failures,
         vip: episode.vip,
         vip_parameter: episode.vip_parameter,
+        earlier: episode.earlier().iter().map(said).collect(),
+        at_ms: episode.now.millis(),
+        session: turn.session.clone(),
+        turn: turn.id.clone(),
     };
     let mut regulator = peers.regulator.clone();
     let asked = tokio::time::timeout(timeout, regulator.decide(request)).await;
@@ -61,8 +91,24 @@ async fn judge(peers: &Peers, timeout: Duration, built_in: &Rules, episode: Epis
     }
 }
 
+fn said(earlier: &Earlier<'_>) -> wire::Earlier {
+    let speaker = match earlier.speaker {
+        Speaker::Customer => wire::earlier::Speaker::Customer,
+        Speaker::Assistant => wire::earlier::Speaker::Assistant,
+    };
+    wire::Earlier {
+        speaker: speaker.into(),
+        text: earlier.text.to_owned(),
+        at_ms: earlier.at.millis(),
+        broke_off: earlier.broke_off,
+    }
+}
+
 impl From<Decision> for Verdict {
     fn from(decision: Decision) -> Self {
+        metrics::counter!("switchboard_verdicts_by_built_in_rules_total").increment(1);
+        let rule = decision.rule.map(RuleId::as_str).unwrap_or_default().to_owned();
+        let (rules_version, evidence) = (decision.rules_version.to_string(), decision.evidence);
         Self {
             answer_failed: decision.answer_failed,
             escalation: decision.escalate.map(|escalate| Escalation {
@@ -70,6 +116,9 @@ impl From<Decision> for Verdict {
                 severity: escalate.severity,
                 details: escalate.details,
                 at: Timestamp::default(), // the session service stamps it when it is written
+                rule,
+                rules_version,
+                evidence,
             }),
         }
     }
