@@ -1,11 +1,9 @@
 //! An event of the session service's outbox as the notifier keeps it.
 
+use crate::kinds::is_kind;
 use switchboard_domain::{EventId, SessionName, Timestamp};
 use switchboard_mesh::TraceContext;
 use switchboard_proto::{convert::WireError, notifier::v1 as own, session::v1 as wire};
-
-/// Longest name of a kind, in bytes.
-const KIND_MAX: usize = 64;
 
 /// An event that happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +25,7 @@ pub(crate) struct Event {
 impl TryFrom<wire::OutboxEvent> for Event {
     type Error = WireError;
     fn try_from(value: wire::OutboxEvent) -> Result<Self, WireError> {
-        let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_');
-        if value.kind.is_empty() || value.kind.len() > KIND_MAX || !value.kind.bytes().all(named) {
+        if !is_kind(&value.kind) {
             return Err(WireError::new("event.kind"));
         }
         if value.seq < 1 {

@@ -8,7 +8,7 @@ use switchboard_mesh::{CallContext, Channel, TraceContext, reply::chain};
 use switchboard_proto::session::v1::{
     AckEventsRequest, LeaseEventsRequest, OutboxEvent, session_service_client::SessionServiceClient,
 };
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tonic::Request;
 
 /// Reads the outbox until the soft stop.
@@ -19,6 +19,8 @@ pub(crate) struct Reader {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) life: Lifecycle,
+    /// Told when there is something to deliver.
+    pub(crate) wake: Arc<Notify>,
 }
 
 impl Reader {
@@ -88,7 +90,8 @@ impl Reader {
         let ids = events.iter().map(|event| event.id.to_string()).collect();
         let now = self.clock.now();
         let all = events.len();
-        let new = self.store.keep(events, now).await?;
+        let new = self.store.keep(events).await?;
+        self.wake.notify_one();
         metrics::counter!("switchboard_notifier_repeated_total").increment((all - new.len()) as u64);
         for event in &new {
             metrics::counter!("switchboard_notifier_received_total").increment(1);
