@@ -1,5 +1,9 @@
 //! What an operator can set at the edge. The defaults stand, with the same comments, in the default configuration file.
 
+mod agents;
+
+pub use agents::Agents;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use std::{net::SocketAddr, time::Duration};
@@ -65,6 +69,8 @@ pub struct Settings {
     pub sse: Sse,
     /// Table `[gateway.visitor]`.
     pub visitor: Visitor,
+    /// Table `[gateway.agent]`.
+    pub agent: Agents,
     /// Table `[gateway.health]`.
     pub health: Health,
 }
@@ -125,7 +131,7 @@ pub struct Admission {
     pub retry_after: Duration,
 }
 
-/// Table `[gateway.rate]`: requests per minute and client (visitor, or address; IPv6 by /64), and how many of them may
+/// Table `[gateway.rate]`: requests per minute and client (visitor, agent, or address; IPv6 by /64), and how many of them may
 /// come at once. 0 per minute: no limit.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +152,14 @@ pub struct Rate {
     pub new_sessions_per_minute: u32,
     /// Sessions that one address may begin at once.
     pub new_sessions_burst: u32,
+    /// Attempts to log in and other uses of a password, for one address (or account, once it is known).
+    pub auth_per_minute: u32,
+    /// Such attempts at once.
+    pub auth_burst: u32,
+    /// API keys of one address that are looked up.
+    pub api_keys_per_minute: u32,
+    /// API keys of one address that are looked up at once.
+    pub api_keys_burst: u32,
     /// How often forgotten clients are cleared away.
     #[serde(with = "humantime_serde")]
     pub cleanup_interval: Duration,
@@ -321,6 +335,7 @@ impl Configured for Config {
         }
         let told = "at least 1s".to_owned();
         require(settings.rate.cleanup_interval.as_secs() > 0, "gateway.rate.cleanup_interval", told);
+        problems.extend(settings.agent.problems());
         problems
     }
 }

@@ -1,13 +1,18 @@
 //! Failures as HTTP: the only place where a kind becomes a status code. The body is RFC 9457 `application/problem+json`.
 
+mod contract;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use switchboard_domain::{ErrorKind, Failure};
 use switchboard_mesh::{CallContext, status::from_status};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Ref, RefOr, content::ContentBuilder, response::ResponseBuilder},
+};
 
 /// What a client is told to wait when nobody knows better.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -90,6 +95,35 @@ pub(crate) struct ProblemBody {
     errors: Option<Vec<FieldError>>,
 }
 
+/// How any operation may fail, for the API description.
+pub(crate) struct Failures;
+
+impl utoipa::IntoResponses for Failures {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let told = [
+            ("400", "The request cannot be right"),
+            ("401", "Nobody is identified"),
+            ("403", "Somebody is identified and may not"),
+            ("404", "There is no such thing"),
+            ("409", "The state does not allow it now"),
+            ("422", "A value is not allowed"),
+            ("429", "Too many requests"),
+            ("503", "A part of the service is away, try again"),
+        ];
+        let body = Ref::from_schema_name("ProblemBody");
+        told.into_iter()
+            .map(|(status, description)| {
+                let content = ContentBuilder::new().schema(Some(body.clone())).build();
+                let response = ResponseBuilder::new()
+                    .description(description)
+                    .content("application/problem+json", content)
+                    .build();
+                (status.to_owned(), response.into())
+            })
+            .collect()
+    }
+}
+
 /// The HTTP status of a kind.
 pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
@@ -143,9 +177,31 @@ impl Problem {
         Self::new(ErrorKind::Unauthenticated, "TOKEN_REQUIRED", "the session's visitor token is required")
     }
 
+    /// No person of the shop is identified.
+    pub(crate) fn agent_required() -> Self {
+        Self::new(ErrorKind::Unauthenticated, "AGENT_TOKEN_REQUIRED", "请先登录")
+    }
+
     /// Somebody else is identified.
     pub(crate) fn not_your_session() -> Self {
         Self::new(ErrorKind::Forbidden, "NOT_YOUR_SESSION", "the session belongs to somebody else")
+    }
+
+    /// One wrong value of the body.
+    pub(crate) fn field(name: &str, msg: impl Into<String>) -> Self {
+        let loc = vec!["body".to_owned(), name.to_owned()];
+        Self::validation(vec![FieldError { loc, msg: msg.into(), rule: "value_error" }])
+    }
+
+    /// A change that changes nothing.
+    pub(crate) fn no_fields() -> Self {
+        Self::new(ErrorKind::Invalid, "NO_FIELDS_TO_UPDATE", "至少需要提供一个要修改的字段")
+    }
+
+    /// The same problem in other words.
+    pub(crate) fn saying(mut self, words: &str) -> Self {
+        words.clone_into(&mut self.0.failure.message);
+        self
     }
 
     /// The time is up.
@@ -169,6 +225,18 @@ impl Problem {
     /// Adds one fact.
     pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.0.failure = self.0.failure.with(name, value);
+        self
+    }
+
+    /// What is wrong where.
+    #[cfg(test)]
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
+    /// Says what is wrong where.
+    pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
         self
     }
 
@@ -232,7 +300,10 @@ impl From<Failure> for Problem {
 
 impl From<tonic::Status> for Problem {
     fn from(status: tonic::Status) -> Self {
-        from_status(&status).into()
+        let mut failure = from_status(&status);
+        let Some((status, words)) = contract::known(&failure.code) else { return failure.into() };
+        words.clone_into(&mut failure.message);
+        Self::of(failure, status)
     }
 }
 

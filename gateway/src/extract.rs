@@ -6,7 +6,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Request},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::collections::HashMap;
-use switchboard_domain::{ClientMessageId, ErrorKind, SessionName};
+use switchboard_domain::{ClientMessageId, ErrorKind, SessionName, Timestamp};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -43,6 +43,19 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         let bytes =
             tokio::time::timeout(app.settings.body_timeout, read).await.map_err(|_elapsed| slow)??;
         parse(&bytes, app.settings.max_json_depth).map(Self)
+    }
+}
+
+/// A body that may be left out; without a `Content-Type` there is none.
+impl<T: DeserializeOwned> OptionalFromRequest<App> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Option<Self>, Problem> {
+        let is_empty = request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length == "0");
+        if is_empty || !request.headers().contains_key(header::CONTENT_TYPE) {
+            return Ok(None);
+        }
+        <Self as FromRequest<App>>::from_request(request, app).await.map(Some)
     }
 }
 
@@ -179,6 +192,26 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionPath {
     }
 }
 
+/// A name or an id that a path ends with.
+#[derive(Debug)]
+pub(crate) struct NamePath(pub(crate) String);
+
+/// Longest name in a path, in characters.
+const NAME_MAX: usize = 128;
+
+impl<S: Send + Sync> FromRequestParts<S> for NamePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let told = "the name in the path cannot be read";
+        let path = Path::<String>::from_request_parts(parts, state).await.ok();
+        let name = path.map(|Path(name)| name).filter(|name| {
+            !name.is_empty() && name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control)
+        });
+        name.map(Self).ok_or_else(|| Problem::new(ErrorKind::Invalid, "INVALID_NAME", told))
+    }
+}
+
 /// The `Idempotency-Key` header.
 #[derive(Debug)]
 pub(crate) struct Key(pub(crate) Option<ClientMessageId>);
@@ -233,6 +266,21 @@ impl Query {
     /// A text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// Whether something is asked for: `true` or `1`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        matches!(self.text(name), Some("true" | "1"))
+    }
+
+    /// An instant: seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// 422 that names the parameter.
+    pub(crate) fn instant(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let at = text.parse::<f64>().ok().and_then(crate::view::from_seconds);
+        at.map(Some).ok_or_else(|| Problem::query(name, "must be seconds since the Unix epoch"))
     }
 
     /// A whole number from `least` to `most`.

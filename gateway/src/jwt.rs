@@ -1,7 +1,12 @@
-//! Visitor tokens: the one place that verifies a JWT. The library checks the signature and nothing else; what else has to
-//! hold is checked here, in an order that gives forged tokens as little work as possible.
+//! Tokens of visitors and of agents: the one place that verifies a JWT. The library checks the signature and nothing else;
+//! what else has to hold is checked here, in an order that gives forged tokens as little work as possible. Whose token it
+//! is follows from its type, and what is asked of its claims follows from that: neither can stand in for the other.
 
-use crate::config::Visitor;
+mod agent;
+
+pub(crate) use agent::AgentToken;
+
+use crate::config::{Agents, Visitor};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use secrecy::ExposeSecret as _;
@@ -11,10 +16,14 @@ use switchboard_domain::{Language, SessionName, Timestamp, session::Profile};
 
 /// Longest token that is looked at, in bytes.
 const MAX_BYTES: usize = 4 * 1024;
-/// `typ` of the tokens that agent-auth signs.
-const TYPE: &str = "visitor+jwt";
+/// `typ` of the tokens that agent-auth signs for visitors.
+const VISITOR_TYPE: &str = "visitor+jwt";
+/// `typ` of access tokens of agents (RFC 9068).
+const AGENT_TYPE: &str = "at+jwt";
 /// `aud` of every visitor token.
-const AUDIENCE: &str = "visitor";
+const VISITORS: &str = "visitor";
+/// `aud` of every agent's token.
+const AGENTS: &str = "agent";
 /// Header members that would let a token say how it wants to be verified.
 const FORBIDDEN: [&str; 7] = ["crit", "jku", "jwk", "x5u", "x5c", "x5t", "b64"];
 /// Longest name that a token may tell, in characters.
@@ -59,7 +68,16 @@ pub(crate) enum Signer {
     Shop,
 }
 
-/// What a verified token says.
+/// A verified token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// A customer's.
+    Visitor(Verified),
+    /// Of a person of the shop.
+    Agent(AgentToken),
+}
+
+/// What a verified visitor token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verified {
     pub(crate) session: SessionName,
@@ -78,6 +96,7 @@ pub(crate) struct KeySet(HashMap<String, DecodingKey>);
 #[derive(Debug)]
 pub(crate) struct Verifier {
     own: Rules,
+    agents: Rules,
     shop: Option<(Rules, DecodingKey)>,
     leeway: Duration,
 }
@@ -87,7 +106,15 @@ struct Rules {
     signer: Signer,
     algorithm: Algorithm,
     issuer: String,
+    audience: &'static str,
     max_lifetime: Duration,
+}
+
+/// When a token counts.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    issued: Timestamp,
+    expires: Timestamp,
 }
 
 impl KeySet {
@@ -114,31 +141,34 @@ impl KeySet {
 
 impl Verifier {
     /// Takes what is expected from the settings.
-    pub(crate) fn new(settings: &Visitor) -> Self {
-        let secret = settings.shop_secret.expose_secret();
+    pub(crate) fn new(visitor: &Visitor, agents: &Agents) -> Self {
+        let secret = visitor.shop_secret.expose_secret();
         let shop = (!secret.is_empty()).then(|| {
             let rules = Rules {
                 signer: Signer::Shop,
                 algorithm: Algorithm::HS256,
-                issuer: settings.shop_issuer.clone(),
-                max_lifetime: settings.shop_max_lifetime,
+                issuer: visitor.shop_issuer.clone(),
+                audience: VISITORS,
+                max_lifetime: visitor.shop_max_lifetime,
             };
             (rules, DecodingKey::from_secret(secret.as_bytes()))
         });
-        let own = Rules {
+        let signed_here = |audience, max_lifetime| Rules {
             signer: Signer::Switchboard,
             algorithm: Algorithm::EdDSA,
-            issuer: settings.issuer.clone(),
-            max_lifetime: settings.max_lifetime,
+            issuer: visitor.issuer.clone(),
+            audience,
+            max_lifetime,
         };
-        Self { own, shop, leeway: settings.leeway }
+        let own = signed_here(VISITORS, visitor.max_lifetime);
+        Self { own, agents: signed_here(AGENTS, agents.max_lifetime), shop, leeway: visitor.leeway }
     }
 
     /// Verifies a token.
     ///
     /// # Errors
     /// [`Rejected`], with [`Rejected::UnknownKey`] only for a token that is right so far.
-    pub(crate) fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Verified, Rejected> {
+    pub(crate) fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Token, Rejected> {
         if token.len() > MAX_BYTES {
             return Err(Rejected::TooLong);
         }
@@ -154,33 +184,37 @@ impl Verifier {
         // The algorithm is ours to choose: it follows from whose key it is, and the token may only agree.
         let kind = header.get("typ").map(Value::as_str);
         let (rules, key) = match (header.get("alg").and_then(Value::as_str), &self.shop) {
-            (Some("EdDSA"), _) if kind == Some(Some(TYPE)) => {
+            (Some("EdDSA"), _) if matches!(kind, Some(Some(VISITOR_TYPE | AGENT_TYPE))) => {
                 let kid = header.get("kid").and_then(Value::as_str).ok_or(Rejected::Header)?;
-                (&self.own, keys.0.get(kid).ok_or(Rejected::UnknownKey)?)
+                let rules = if kind == Some(Some(AGENT_TYPE)) { &self.agents } else { &self.own };
+                (rules, keys.0.get(kid).ok_or(Rejected::UnknownKey)?)
             }
-            (Some("HS256"), Some((rules, key))) if matches!(kind, None | Some(Some(TYPE | "JWT"))) => {
+            (Some("HS256"), Some((rules, key)))
+                if matches!(kind, None | Some(Some(VISITOR_TYPE | "JWT"))) =>
+            {
                 (rules, key)
             }
             _ => return Err(Rejected::Header),
         };
         let claims = signed_claims(token, key, rules.algorithm)?;
-        self.check(&claims, rules, now)
+        let span = self.check(&claims, rules, now)?;
+        if rules.audience == AGENTS {
+            return agent::read(&claims, span).map(Token::Agent);
+        }
+        let session = SessionName::parse(text(&claims, "sub")?).map_err(|_| Rejected::Claim("sub"))?;
+        let Span { issued, expires } = span;
+        let profile = profile(&claims)?;
+        Ok(Token::Visitor(Verified { session, profile, issued, expires, signer: rules.signer }))
     }
 
-    fn check(
-        &self,
-        claims: &Map<String, Value>,
-        rules: &Rules,
-        now: Timestamp,
-    ) -> Result<Verified, Rejected> {
-        let text = |name: &'static str| claims.get(name).and_then(Value::as_str).ok_or(Rejected::Claim(name));
-        if text("iss")? != rules.issuer {
+    /// What has to hold for every token.
+    fn check(&self, claims: &Map<String, Value>, rules: &Rules, now: Timestamp) -> Result<Span, Rejected> {
+        if text(claims, "iss")? != rules.issuer {
             return Err(Rejected::Claim("iss"));
         }
-        if text("aud")? != AUDIENCE {
+        if text(claims, "aud")? != rules.audience {
             return Err(Rejected::Claim("aud"));
         }
-        let session = SessionName::parse(text("sub")?).map_err(|_| Rejected::Claim("sub"))?;
         let expires = seconds(claims, "exp")?;
         let issued = seconds(claims, "iat")?;
         // Shops' libraries seldom write it; ours always does.
@@ -200,8 +234,13 @@ impl Verifier {
         if expires <= issued || expires.since(issued) > rules.max_lifetime + self.leeway {
             return Err(Rejected::Claim("exp"));
         }
-        Ok(Verified { session, profile: profile(claims)?, issued, expires, signer: rules.signer })
+        Ok(Span { issued, expires })
     }
+}
+
+/// A claim that has to be a text.
+fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, Rejected> {
+    claims.get(name).and_then(Value::as_str).ok_or(Rejected::Claim(name))
 }
 
 fn object(part: &str) -> Result<Map<String, Value>, Rejected> {
@@ -240,7 +279,7 @@ fn seconds(claims: &Map<String, Value>, name: &'static str) -> Result<Timestamp,
 }
 
 fn profile(claims: &Map<String, Value>) -> Result<Option<Profile>, Rejected> {
-    let text = |name: &'static str, max: usize| match claims.get(name) {
+    let optional = |name: &'static str, max: usize| match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.chars().count() <= max && !text.chars().any(char::is_control) => {
             Ok((!text.is_empty()).then(|| text.clone()))
@@ -252,9 +291,13 @@ fn profile(claims: &Map<String, Value>) -> Result<Option<Profile>, Rejected> {
         Some(Value::Bool(vip)) => *vip,
         Some(_) => return Err(Rejected::Claim("vip")),
     };
-    let language = text("language", LANGUAGE_MAX)?.and_then(|tag| Language::from_tag(&tag));
-    let profile =
-        Profile { nickname: text("name", NAME_MAX)?, email: text("email", EMAIL_MAX)?, vip, language };
+    let language = optional("language", LANGUAGE_MAX)?.and_then(|tag| Language::from_tag(&tag));
+    let profile = Profile {
+        nickname: optional("name", NAME_MAX)?,
+        email: optional("email", EMAIL_MAX)?,
+        vip,
+        language,
+    };
     Ok((profile != Profile::default()).then_some(profile))
 }
 

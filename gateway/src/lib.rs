@@ -32,6 +32,7 @@ mod turn_stream;
 mod view;
 mod visitor;
 mod wire;
+mod workbench;
 
 pub use config::Config;
 pub use error::GatewayError;
@@ -63,8 +64,14 @@ pub async fn build(config: Config, deps: Deps) -> Result<Server, BuildError> {
     let serving = server.serve(router, deps.tasks.clone());
     Ok(Server::without_grpc()
         .with_task(Task::new("http", serving))
-        .with_task(Task::new("rate.cleanup", clean(app, cleanup)))
+        .with_task(Task::new("rate.cleanup", clean(app.clone(), cleanup)))
+        .with_task(Task::new("revocations", follow(app)))
         .with_announcement(format!("listening on http://{address}")))
+}
+
+/// Keeps up with what no longer counts.
+async fn follow(app: App) {
+    app.identities.revocations.follow(app.tasks.clone()).await;
 }
 
 /// Forgets clients that have not been seen for a while.

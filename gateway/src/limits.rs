@@ -1,5 +1,5 @@
-//! How often one client may ask: GCRA per client and class. A customer is known by the session, everybody else by the
-//! address.
+//! How often one client may ask: GCRA per client and class. A customer is known by the session, an agent by the account,
+//! everybody else by the address.
 
 use crate::{config::Rate, error::Problem, identity::Caller, state::App};
 use axum::{
@@ -13,7 +13,7 @@ use governor::{
 };
 use http::{HeaderName, HeaderValue};
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
-use switchboard_domain::{ErrorKind, SessionName};
+use switchboard_domain::{AgentId, ErrorKind, Failure, SessionName};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -29,12 +29,17 @@ pub(crate) enum Class {
     Read,
     /// The first request of a session.
     NewSession,
+    /// Logging in, and what else needs a password.
+    Auth,
+    /// Finding out whose API key it is.
+    ApiKey,
 }
 
 /// Whose budget.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Client {
     Visitor(SessionName),
+    Agent(AgentId),
     Address(IpAddr),
 }
 
@@ -55,6 +60,8 @@ pub(crate) struct Limits {
     write: Option<Budget>,
     read: Option<Budget>,
     new_session: Option<Budget>,
+    auth: Option<Budget>,
+    api_key: Option<Budget>,
 }
 
 /// What a client has left.
@@ -74,6 +81,8 @@ impl Limits {
             write: Budget::new("write", rate.write_per_minute, rate.write_burst),
             read: Budget::new("read", rate.read_per_minute, rate.read_burst),
             new_session: Budget::new("new-session", rate.new_sessions_per_minute, rate.new_sessions_burst),
+            auth: Budget::new("auth", rate.auth_per_minute, rate.auth_burst),
+            api_key: Budget::new("api-key", rate.api_keys_per_minute, rate.api_keys_burst),
         }
     }
 
@@ -87,13 +96,20 @@ impl Limits {
             Class::Write => &self.write,
             Class::Read => &self.read,
             Class::NewSession => &self.new_session,
+            Class::Auth => &self.auth,
+            Class::ApiKey => &self.api_key,
         };
         let Some(budget) = budget else { return Ok(None) };
-        let client = match (&caller.visitor, class) {
-            (Some(visitor), Class::Chat | Class::Write | Class::Read) => {
-                Client::Visitor(visitor.token.session.clone())
+        let address = || Client::Address(caller.ip.key());
+        let client = match class {
+            Class::NewSession | Class::ApiKey => address(),
+            Class::Chat | Class::Write | Class::Read | Class::Auth => {
+                match (&caller.agent, &caller.visitor) {
+                    (Some(agent), _) => Client::Agent(agent.id),
+                    (None, Some(visitor)) => Client::Visitor(visitor.token.session.clone()),
+                    (None, None) => address(),
+                }
             }
-            (Some(_), Class::NewSession) | (None, _) => Client::Address(caller.ip.key()),
         };
         let left =
             |remaining, wait| Left { name: budget.name, per_minute: budget.per_minute, remaining, wait };
@@ -109,7 +125,8 @@ impl Limits {
 
     /// Forgets clients whose budget is full again.
     pub(crate) fn clean(&self) {
-        for budget in [&self.chat, &self.write, &self.read, &self.new_session].into_iter().flatten() {
+        let all = [&self.chat, &self.write, &self.read, &self.new_session, &self.auth, &self.api_key];
+        for budget in all.into_iter().flatten() {
             budget.limiter.retain_recent();
             budget.limiter.shrink_to_fit();
         }
@@ -129,10 +146,17 @@ impl Budget {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refused(Left);
 
+impl Refused {
+    /// As a failure that says when to come back.
+    pub(crate) fn into_failure(self) -> Failure {
+        Failure::new(ErrorKind::RateLimited, "RATE_LIMITED", "too many requests, slow down")
+            .retry_after(self.0.wait)
+    }
+}
+
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        Self::new(ErrorKind::RateLimited, "RATE_LIMITED", "too many requests, slow down")
-            .retry_after(refused.0.wait)
+        refused.into_failure().into()
     }
 }
 
@@ -181,7 +205,7 @@ mod tests {
     use crate::request::ClientIp;
 
     fn caller(ip: &str) -> Caller {
-        Caller { visitor: None, ip: ClientIp(ip.parse().unwrap()) }
+        Caller { visitor: None, agent: None, ip: ClientIp(ip.parse().unwrap()) }
     }
 
     fn rate() -> Rate {

@@ -20,30 +20,32 @@ use utoipa_swagger_ui::SwaggerUi;
         (name = "conversation", description = "Beginning a session, and beginning anew"),
         (name = "session", description = "Reading a session and following it"),
         (name = "manual", description = "Asking for a human, and writing to one"),
+        (name = "agent", description = "Logging in, and one's own account"),
+        (name = "agents", description = "Accounts, roles, API keys"),
+        (name = "audit", description = "What people did"),
         (name = "info", description = "Who answers, and how it is"),
     ),
-    modifiers(&VisitorToken),
+    modifiers(&Schemes),
 )]
 pub(crate) struct Description;
 
-/// Says how customers identify themselves.
-struct VisitorToken;
+/// Says how customers and agents identify themselves.
+struct Schemes;
 
-impl utoipa::Modify for VisitorToken {
+impl utoipa::Modify for Schemes {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::{
-            SecurityRequirement,
-            security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
-        };
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         let cookie = ApiKey::Cookie(ApiKeyValue::new("switchboard_visitor"));
         let components = description.components.get_or_insert_default();
         components.add_security_scheme("visitor", SecurityScheme::Http(bearer));
         components.add_security_scheme("visitor_cookie", SecurityScheme::ApiKey(cookie));
-        let none = SecurityRequirement::default();
-        let either =
-            ["visitor", "visitor_cookie"].map(|name| SecurityRequirement::new(name, Vec::<String>::new()));
-        description.security = Some([none].into_iter().chain(either).collect());
+        let told = "An access token from `/auth/agent/login`, or an API key `swb_…`";
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(told)).build();
+        let cookie = ApiKey::Cookie(ApiKeyValue::new("__Host-at"));
+        components.add_security_scheme("agent", SecurityScheme::Http(bearer));
+        components.add_security_scheme("agent_cookie", SecurityScheme::ApiKey(cookie));
+        // Each operation says which of them it takes; see `routes::access`.
     }
 }
 

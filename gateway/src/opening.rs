@@ -48,7 +48,7 @@ impl Opening {
                 let principal = Principal::Visitor(session.clone());
                 return Ok(Self { session, principal, foreign: false });
             }
-            Some((_, Carrier::Bearer)) => return Err(Problem::not_your_session()),
+            Some((_, Carrier::Bearer | Carrier::ApiKey)) => return Err(Problem::not_your_session()),
             // A browser sends its cookie whether the page wants it or not: a new session must not fail because of an
             // old one.
             Some((_, Carrier::Cookie)) | None => {}

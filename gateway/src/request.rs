@@ -55,7 +55,8 @@ pub(crate) async fn context(State(app): State<App>, mut request: Request, next: 
         trace.adopt(&span);
     }
     let deadline = started.checked_add(app.settings.request_timeout);
-    let call = CallContext { request: id, trace, principal: Principal::Anonymous, deadline };
+    let call =
+        CallContext { request: id, trace, principal: Principal::Anonymous, deadline, client: Some(ip) };
     request.extensions_mut().insert(ClientIp(ip));
     let open = InFlight::begin();
     let mut response = call.scope(next.run(request)).instrument(span.clone()).await;

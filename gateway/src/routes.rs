@@ -1,41 +1,57 @@
 //! The routes: one handler per operation, mounted twice, at `/api/v1` and at the original's paths below `/api`.
 //!
-//! To add a route: write the handler with its `utoipa::path` into the file of its noun, add it to a group below (which
-//! decides its budget and its deadline), run the tests with `UPDATE_OPENAPI=1`.
+//! To add a route: write the handler with its `utoipa::path` into the file of its noun, add it to a group (which decides its
+//! budget and its deadline) together with whom it is for ([`access::Access`]), run the tests with `UPDATE_OPENAPI=1`.
 
+pub(crate) mod access;
+pub(crate) mod account;
+pub(crate) mod agent_events;
+pub(crate) mod agents;
+pub(crate) mod api_keys;
+pub(crate) mod assists;
+pub(crate) mod audit;
 pub(crate) mod chat;
 pub(crate) mod conversations;
+pub(crate) mod desk;
 pub(crate) mod events;
+pub(crate) mod floor;
 pub(crate) mod health;
+pub(crate) mod hours;
 pub(crate) mod info;
+pub(crate) mod login;
 pub(crate) mod manual;
+pub(crate) mod notes;
+pub(crate) mod presence;
+pub(crate) mod profiles;
+pub(crate) mod replies;
+pub(crate) mod roles;
 pub(crate) mod sessions;
+pub(crate) mod shift;
+pub(crate) mod signals;
+pub(crate) mod tags;
+pub(crate) mod transfers;
 
 use crate::{
-    admission, assets,
+    assets,
     error::Problem,
-    identity, layers,
-    limits::{self, Class},
+    layers,
+    limits::Class,
     openapi::{self, Description},
     state::App,
 };
-use axum::{
-    Router,
-    extract::{Request, State},
-    middleware::{self, Next},
-    response::{IntoResponse as _, Response},
-    routing::get,
-};
+#[cfg(test)]
+use access::Declared;
+use access::{Access, Group};
+use axum::{Router, routing::get};
 use http::StatusCode;
-use std::time::Duration;
-use switchboard_domain::ErrorKind;
+use switchboard_domain::{ErrorKind, Permission};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Everything that is served, layered.
 pub(crate) fn router(app: &App) -> Router {
     let (versioned, description) = described(app);
-    let (original, _) = api(app).split_for_parts();
+    let (original, _) = api(app).finish().0.split_for_parts();
     let router = Router::new()
         .merge(versioned)
         .nest("/api", original)
@@ -49,53 +65,130 @@ pub(crate) fn router(app: &App) -> Router {
 
 /// The versioned routes and their description.
 pub(crate) fn described(app: &App) -> (Router<App>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", api(app)).split_for_parts()
+    let (routes, _) = api(app).finish();
+    OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes).split_for_parts()
+}
+
+/// Every operation and whom it is for.
+#[cfg(test)]
+pub(crate) fn declared(app: &App) -> Vec<Declared> {
+    api(app).finish().1
 }
 
 /// All operations below one root.
-fn api(app: &App) -> OpenApiRouter<App> {
+fn api(app: &App) -> Group {
+    let quick = app.settings.request_timeout;
+    // Neither limited nor shed: its finding is remembered, and a busy server is a healthy one.
+    let probes = Group::new(app).route(Access::Public, routes!(health::health)).within(quick);
+    let public = Group::new(app)
+        .route(Access::Public, routes!(info::bot))
+        .route(Access::Public, routes!(info::config))
+        .route(Access::Public, routes!(shift::config))
+        .route(Access::Public, routes!(shift::status))
+        .within(quick)
+        .drawing(Class::Read);
+    let personal = customers(app).merge(desk(app)).identified();
+    personal.merge(public).merge(staff(app)).admitted().merge(probes)
+}
+
+/// What people of the shop do.
+fn staff(app: &App) -> Group {
+    login::group(app)
+        .merge(account::group(app))
+        .merge(presence::group(app))
+        .merge(agents::group(app))
+        .merge(roles::group(app))
+        .merge(api_keys::group(app))
+        .merge(audit::group(app))
+}
+
+/// What customers do.
+fn customers(app: &App) -> Group {
     let quick = app.settings.request_timeout;
     // Waits for the whole answer, not only for its beginning.
     let patient = quick.saturating_add(app.settings.turn_timeout);
-    let chat = OpenApiRouter::new().routes(routes!(chat::chat));
-    let stream = OpenApiRouter::new().routes(routes!(chat::stream));
-    let writes = OpenApiRouter::new()
-        .routes(routes!(conversations::create))
-        .routes(routes!(conversations::renew))
-        .routes(routes!(conversations::clear))
-        .routes(routes!(manual::escalate))
-        .routes(routes!(manual::say));
-    let reads = OpenApiRouter::new().routes(routes!(sessions::show)).routes(routes!(sessions::messages));
+    let chat = Group::new(app).route(Access::Visitor, routes!(chat::chat));
+    let stream = Group::new(app).route(Access::Visitor, routes!(chat::stream));
+    let writes = Group::new(app)
+        .route(Access::Visitor, routes!(conversations::create))
+        .route(Access::Visitor, routes!(conversations::renew))
+        .route(Access::Visitor, routes!(conversations::clear))
+        .route(Access::Either(Permission::SessionsServe), routes!(manual::escalate))
+        .route(Access::Either(Permission::SessionsServe), routes!(manual::say))
+        .route(Access::Either(Permission::SessionsServe), routes!(desk::cancel));
+    let reads = Group::new(app)
+        .route(Access::Either(Permission::SessionsServe), routes!(signals::typing))
+        .route(Access::Either(Permission::SessionsServe), routes!(signals::acknowledge))
+        .route(Access::Either(Permission::SessionsRead), routes!(sessions::show))
+        .route(Access::Either(Permission::SessionsRead), routes!(sessions::messages));
     // Draws from the budget of reads itself: a browser must be refused with 200.
-    let events = OpenApiRouter::new().routes(routes!(events::subscribe));
-    let personal = group(app, Class::Chat, patient, chat)
-        .merge(group(app, Class::Chat, quick, stream))
-        .merge(group(app, Class::Write, quick, writes))
-        .merge(group(app, Class::Read, quick, reads))
-        .merge(events.layer(middleware::from_fn_with_state(quick, deadline)))
-        .layer(middleware::from_fn_with_state(app.clone(), identity::identify))
-        .layer(middleware::from_fn_with_state(app.clone(), admission::admit));
-    let public = OpenApiRouter::new().routes(routes!(info::bot)).routes(routes!(info::config));
-    let public = group(app, Class::Read, quick, public)
-        .layer(middleware::from_fn_with_state(app.clone(), admission::admit));
-    // Neither limited nor shed: its finding is remembered, and a busy server is a healthy one.
-    let probes = OpenApiRouter::new()
-        .routes(routes!(health::health))
-        .layer(middleware::from_fn_with_state(quick, deadline));
-    personal.merge(public).merge(probes)
+    let events = Group::new(app).route(Access::Either(Permission::SessionsRead), routes!(events::subscribe));
+    chat.within(patient)
+        .drawing(Class::Chat)
+        .merge(stream.within(quick).drawing(Class::Chat))
+        .merge(writes.within(quick).drawing(Class::Write))
+        .merge(reads.within(quick).drawing(Class::Read))
+        .merge(events.within(quick))
 }
 
-fn group(app: &App, class: Class, budget: Duration, routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
-    routes
-        .layer(middleware::from_fn_with_state(budget, deadline))
-        .layer(middleware::from_fn_with_state((app.clone(), class), limits::limit))
-}
-
-/// Ends a request that takes too long. Its calls have deadlines of their own; this one is for everything else.
-async fn deadline(State(budget): State<Duration>, request: Request, next: Next) -> Response {
-    tokio::time::timeout(budget, next.run(request))
-        .await
-        .unwrap_or_else(|_elapsed| Problem::timeout().into_response())
+/// What agents do with sessions.
+fn desk(app: &App) -> Group {
+    const SERVE: Access = Access::Agent(Permission::SessionsServe);
+    const SEE: Access = Access::Agent(Permission::SessionsRead);
+    const NOTE: Access = Access::Agent(Permission::NotesWrite);
+    const HOURS: Access = Access::Agent(Permission::HoursEdit);
+    const TAGS: Access = Access::Agent(Permission::TagsManage);
+    const REPLY: Access = Access::Agent(Permission::RepliesWrite);
+    let quick = app.settings.request_timeout;
+    let writes = Group::new(app)
+        .route(SERVE, routes!(desk::take_over))
+        .route(SERVE, routes!(desk::release))
+        .route(SERVE, routes!(desk::close))
+        .route(SERVE, routes!(manual::write))
+        .route(SERVE, routes!(transfers::transfer))
+        .route(SERVE, routes!(transfers::respond))
+        .route(SERVE, routes!(transfers::answer))
+        .route(SERVE, routes!(assists::ask))
+        .route(SERVE, routes!(assists::answer))
+        .route(NOTE, routes!(notes::add))
+        .route(NOTE, routes!(notes::edit))
+        .route(NOTE, routes!(notes::delete))
+        .route(NOTE, routes!(tags::put_on))
+        .route(NOTE, routes!(tags::take_off))
+        .route(HOURS, routes!(hours::publish))
+        .route(HOURS, routes!(hours::check))
+        .route(TAGS, routes!(tags::create))
+        .route(TAGS, routes!(tags::edit))
+        .route(TAGS, routes!(tags::delete))
+        .route(REPLY, routes!(replies::create))
+        .route(REPLY, routes!(replies::edit))
+        .route(REPLY, routes!(replies::delete))
+        .route(REPLY, routes!(replies::apply))
+        .route(Access::Agent(Permission::ProfilesEdit), routes!(profiles::edit));
+    let reads = Group::new(app)
+        .route(SEE, routes!(transfers::pending))
+        .route(SEE, routes!(transfers::offers))
+        .route(SEE, routes!(transfers::history))
+        .route(SEE, routes!(assists::list))
+        .route(SEE, routes!(notes::list))
+        .route(SEE, routes!(tags::list))
+        .route(SEE, routes!(profiles::show))
+        .route(SEE, routes!(hours::show))
+        .route(SEE, routes!(floor::list))
+        .route(SEE, routes!(floor::queue))
+        .route(Access::Agent(Permission::StatsRead), routes!(floor::stats))
+        .route(REPLY, routes!(replies::list))
+        .route(REPLY, routes!(replies::categories))
+        .route(Access::Agent(Permission::RepliesManage), routes!(replies::stats))
+        .route(REPLY, routes!(replies::show));
+    // Draws from the budget of reads itself: a browser must be refused with 200.
+    let events =
+        Group::new(app).route(Access::Agent(Permission::PresenceSelf), routes!(agent_events::subscribe));
+    writes
+        .within(quick)
+        .drawing(Class::Write)
+        .merge(reads.within(quick).drawing(Class::Read))
+        .merge(events.within(quick))
 }
 
 async fn wrong_method() -> Problem {

@@ -9,7 +9,7 @@ use http::{HeaderValue, header};
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use switchboard_domain::{Rng, Seq, SessionName, session::LogEpoch};
+use switchboard_domain::{Rng, Seq, session::LogEpoch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// A place in a session's log, as clients keep it.
@@ -149,7 +149,7 @@ pub(crate) fn refusal(after: Duration) -> Response {
 /// The open event streams.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    max_per_visitor: usize,
+    max_per_client: usize,
     max_total: usize,
     open: Arc<Mutex<Open>>,
 }
@@ -157,37 +157,37 @@ pub(crate) struct Streams {
 #[derive(Debug, Default)]
 struct Open {
     total: usize,
-    by_visitor: HashMap<SessionName, usize>,
+    by_client: HashMap<String, usize>,
 }
 
 /// One open stream; it is given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     open: Arc<Mutex<Open>>,
-    visitor: SessionName,
+    client: String,
 }
 
 impl Streams {
     /// Takes the limits from the settings.
     pub(crate) fn new(settings: &config::Sse) -> Self {
         Self {
-            max_per_visitor: settings.max_per_principal,
+            max_per_client: settings.max_per_principal,
             max_total: settings.max_total,
             open: Arc::default(),
         }
     }
 
-    /// A place for one more stream of this visitor.
-    pub(crate) fn enter(&self, visitor: &SessionName) -> Option<Place> {
+    /// A place for one more stream of this client.
+    pub(crate) fn enter(&self, client: &str) -> Option<Place> {
         let mut open = self.open.lock();
-        let own = open.by_visitor.get(visitor).copied().unwrap_or(0);
-        if own >= self.max_per_visitor || (self.max_total > 0 && open.total >= self.max_total) {
+        let own = open.by_client.get(client).copied().unwrap_or(0);
+        if own >= self.max_per_client || (self.max_total > 0 && open.total >= self.max_total) {
             return None;
         }
         open.total += 1;
-        open.by_visitor.insert(visitor.clone(), own + 1);
+        open.by_client.insert(client.to_owned(), own + 1);
         metrics::gauge!("switchboard_sse_open").increment(1.0);
-        Some(Place { open: Arc::clone(&self.open), visitor: visitor.clone() })
+        Some(Place { open: Arc::clone(&self.open), client: client.to_owned() })
     }
 }
 
@@ -195,10 +195,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.open.lock();
         open.total = open.total.saturating_sub(1);
-        if let Some(own) = open.by_visitor.get_mut(&self.visitor) {
+        if let Some(own) = open.by_client.get_mut(&self.client) {
             *own = own.saturating_sub(1);
             if *own == 0 {
-                open.by_visitor.remove(&self.visitor);
+                open.by_client.remove(&self.client);
             }
         }
         metrics::gauge!("switchboard_sse_open").decrement(1.0);
@@ -287,13 +287,12 @@ mod tests {
         let mut sse = settings().sse;
         (sse.max_per_principal, sse.max_total) = (1, 2);
         let streams = Streams::new(&sse);
-        let name = |text: &str| SessionName::parse(text).unwrap();
-        let first = streams.enter(&name("a")).unwrap();
-        assert!(streams.enter(&name("a")).is_none());
-        let second = streams.enter(&name("b")).unwrap();
-        assert!(streams.enter(&name("c")).is_none());
+        let first = streams.enter("a").unwrap();
+        assert!(streams.enter("a").is_none());
+        let second = streams.enter("b").unwrap();
+        assert!(streams.enter("c").is_none());
         drop((first, second));
-        assert!(streams.enter(&name("a")).is_some());
-        assert!(streams.open.lock().by_visitor.is_empty());
+        assert!(streams.enter("a").is_some());
+        assert!(streams.open.lock().by_client.is_empty());
     }
 }

@@ -9,9 +9,19 @@ use switchboard_boot::{BuildError, Deps, Lifecycle};
 use switchboard_domain::{Clock, Rng, ServiceName};
 use switchboard_mesh::{CallContext, Channel, directory::peers_of};
 use switchboard_proto::{
-    agentauth::v1::agent_auth_service_client::AgentAuthServiceClient,
+    agentauth::v1::{
+        accounts_service_client::AccountsServiceClient, agent_auth_service_client::AgentAuthServiceClient,
+        login_service_client::LoginServiceClient,
+    },
+    audit::v1::audit_service_client::AuditServiceClient,
     chat::v1::chat_service_client::ChatServiceClient,
-    session::v1::session_service_client::SessionServiceClient,
+    notifier::v1::notifier_service_client::NotifierServiceClient,
+    regulator::v1::regulator_service_client::RegulatorServiceClient,
+    session::v1::{
+        desk_service_client::DeskServiceClient, floor_service_client::FloorServiceClient,
+        hours_service_client::HoursServiceClient, session_service_client::SessionServiceClient,
+        signal_service_client::SignalServiceClient, tools_service_client::ToolsServiceClient,
+    },
 };
 
 /// What every handler may use. Cheap to clone.
@@ -42,6 +52,8 @@ pub(crate) struct Peers {
     pub(crate) session: Channel,
     pub(crate) chat: Channel,
     pub(crate) auth: Channel,
+    pub(crate) regulator: Channel,
+    pub(crate) notifier: Channel,
     /// All of them, for health.
     pub(crate) all: Vec<(ServiceName, Channel)>,
 }
@@ -58,6 +70,8 @@ impl Peers {
             session: deps.peer(ServiceName::Session)?,
             chat: deps.peer(ServiceName::ChatGateway)?,
             auth: deps.peer(ServiceName::AgentAuth)?,
+            regulator: deps.peer(ServiceName::Regulator)?,
+            notifier: deps.peer(ServiceName::Notifier)?,
             all: all?,
         })
     }
@@ -67,14 +81,69 @@ impl Peers {
         SessionServiceClient::new(self.session.clone())
     }
 
+    /// The working hours, kept by the session service.
+    pub(crate) fn hours(&self) -> HoursServiceClient<Channel> {
+        HoursServiceClient::new(self.session.clone())
+    }
+
     /// The conductor.
     pub(crate) fn chat(&self) -> ChatServiceClient<Channel> {
         ChatServiceClient::new(self.chat.clone())
     }
 
-    /// Accounts, keys, tokens.
+    /// Keys and visitor tokens.
     pub(crate) fn auth(&self) -> AgentAuthServiceClient<Channel> {
         AgentAuthServiceClient::new(self.auth.clone())
+    }
+
+    /// Logins, and one's own account.
+    pub(crate) fn login(&self) -> LoginServiceClient<Channel> {
+        LoginServiceClient::new(self.auth.clone())
+    }
+
+    /// Other people's accounts, roles, API keys.
+    pub(crate) fn accounts(&self) -> AccountsServiceClient<Channel> {
+        AccountsServiceClient::new(self.auth.clone())
+    }
+
+    /// The whole floor: lists, queue, statistics.
+    pub(crate) fn floor(&self) -> FloorServiceClient<Channel> {
+        FloorServiceClient::new(self.session.clone())
+    }
+
+    /// What a part has on record about what people did.
+    pub(crate) fn audit(&self, part: ServiceName) -> Option<AuditServiceClient<Channel>> {
+        let (_, channel) = self.all.iter().find(|(name, _)| *name == part)?;
+        Some(AuditServiceClient::new(channel.clone()))
+    }
+}
+
+/// What only routes of sessions need.
+#[expect(dead_code, reason = "for routes of sessions")]
+impl Peers {
+    /// What agents do with sessions.
+    pub(crate) fn desk(&self) -> DeskServiceClient<Channel> {
+        DeskServiceClient::new(self.session.clone())
+    }
+
+    /// What helps agents.
+    pub(crate) fn tools(&self) -> ToolsServiceClient<Channel> {
+        ToolsServiceClient::new(self.session.clone())
+    }
+
+    /// Typing and receipts.
+    pub(crate) fn signals(&self) -> SignalServiceClient<Channel> {
+        SignalServiceClient::new(self.session.clone())
+    }
+
+    /// When a human is needed.
+    pub(crate) fn regulator(&self) -> RegulatorServiceClient<Channel> {
+        RegulatorServiceClient::new(self.regulator.clone())
+    }
+
+    /// What goes out of the house.
+    pub(crate) fn notifier(&self) -> NotifierServiceClient<Channel> {
+        NotifierServiceClient::new(self.notifier.clone())
     }
 }
 
@@ -98,7 +167,7 @@ impl App {
     ) -> Result<Self, GatewayError> {
         Ok(Self(Arc::new(Parts {
             headers: SecurityHeaders::new(&settings)?,
-            identities: Identities::new(&settings, peers.clone(), Arc::clone(&clock), Arc::clone(&rng)),
+            identities: Identities::new(&settings, &peers, &clock, &rng),
             limits: Limits::new(&settings.rate),
             admissions: Admissions::new(&settings.admission),
             streams: Streams::new(&settings.sse),

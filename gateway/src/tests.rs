@@ -1,5 +1,7 @@
 //! The edge from outside: requests in, answers out, peers in memory.
 
+mod agents;
+mod audit;
 mod bodies;
 mod chat;
 mod conversations;
@@ -11,3 +13,6 @@ mod manual;
 mod openapi;
 mod server;
 mod sessions;
+mod shift;
+mod staff;
+mod workbench;

@@ -13,7 +13,10 @@ use switchboard_domain::{Entry, Failure};
 use switchboard_mesh::reply::chain;
 use switchboard_proto::{
     chat::v1::{TurnEvent, turn_event},
-    session::v1::{Position, SubscribeRequest, SubscribeResponse, subscribe_response},
+    session::v1::{
+        Position, SubscribeAgentResponse, SubscribeRequest, SubscribeResponse, subscribe_agent_response,
+        subscribe_response,
+    },
 };
 use tokio::time::{Instant, sleep_until};
 use tonic::Streaming;
@@ -121,7 +124,11 @@ fn read_entry(
 ) -> Result<Option<Entry>, switchboard_proto::convert::WireError> {
     match event {
         subscribe_response::Event::Entry(entry) => entry.try_into().map(Some),
-        subscribe_response::Event::Opened(_) | subscribe_response::Event::CaughtUp(_) => Ok(None),
+        subscribe_response::Event::Opened(_)
+        | subscribe_response::Event::CaughtUp(_)
+        | subscribe_response::Event::Typing(_)
+        | subscribe_response::Event::Receipt(_)
+        | subscribe_response::Event::QueuePosition(_) => Ok(None),
     }
 }
 
@@ -135,6 +142,13 @@ pub(crate) trait Carries {
     type Event;
     /// Takes it out.
     fn event(self) -> Option<Self::Event>;
+}
+
+impl Carries for SubscribeAgentResponse {
+    type Event = subscribe_agent_response::Event;
+    fn event(self) -> Option<Self::Event> {
+        self.event
+    }
 }
 
 impl Carries for TurnEvent {

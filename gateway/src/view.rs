@@ -1,6 +1,10 @@
 //! What browsers see: JSON types of the edge's own, made from domain values. Times are seconds since the Unix epoch,
 //! rounded to milliseconds.
 
+mod agent;
+
+pub(crate) use agent::{AccountView, SkillView, time};
+
 use crate::sse::Cursor;
 use serde::Serialize;
 use switchboard_domain::{
@@ -8,6 +12,7 @@ use switchboard_domain::{
     entry::{AgentRef, Source, StatusChange},
     session::{Escalation, LogEpoch},
 };
+use switchboard_proto::{common::v1::AgentRef as AgentRefWire, session::v1 as wire};
 use utoipa::ToSchema;
 
 /// Name shown for a customer who has told none.
@@ -17,6 +22,13 @@ const NICKNAME: &str = "访客";
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of this era have 41 bits")]
 pub(crate) fn seconds(at: Timestamp) -> f64 {
     at.millis() as f64 / 1000.0
+}
+
+/// The instant that JSON tells in seconds since the Unix epoch; `None` for what is none.
+#[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+pub(crate) fn from_seconds(seconds: f64) -> Option<Timestamp> {
+    let is_instant = seconds.is_finite() && (0.0..1e11).contains(&seconds);
+    is_instant.then(|| Timestamp::from_millis((seconds * 1000.0).round() as i64))
 }
 
 /// A session, as `GET /sessions/{session}` and every command answer it.
@@ -102,7 +114,7 @@ struct EscalationView {
 
 /// The agent who has the session.
 #[derive(Debug, Serialize, ToSchema)]
-struct AgentView {
+pub(crate) struct AgentView {
     id: String,
     name: String,
 }
@@ -143,6 +155,28 @@ pub(crate) enum Event {
     },
     /// A piece of an answer that is being written.
     Delta { turn_id: String, from_chunk: u32, chunk: u32, content: String },
+    /// Somebody is writing, for the next few seconds.
+    Typing {
+        /// `user` or `agent`.
+        role: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agent_info: Option<AgentInfo>,
+    },
+    /// How far one side has come.
+    Receipt {
+        /// `user` or `agent`.
+        role: &'static str,
+        delivered: i64,
+        read: i64,
+    },
+    /// Where the waiting customer stands.
+    QueuePosition {
+        /// 1 is next; 0: no longer waiting.
+        position: u32,
+        /// Seconds; null when nothing is known.
+        estimated_wait: Option<i64>,
+        total: u32,
+    },
     /// The bot began a new conversation and has forgotten the old one.
     Conversation { conversation_id: String, seq: i64 },
     /// The position asked for is no longer there: here is everything as it stands.
@@ -224,12 +258,44 @@ impl EscalationView {
 }
 
 impl AgentView {
-    fn new(agent: &AgentRef) -> Self {
-        Self { id: agent.id.to_string(), name: agent.name.clone() }
+    /// An agent of the log.
+    pub(crate) fn new(agent: &AgentRef) -> Self {
+        Self::named(agent.id.to_string(), agent.name.clone())
+    }
+
+    /// An agent as the wire names him.
+    pub(crate) fn named(id: String, name: String) -> Self {
+        Self { id, name }
+    }
+}
+
+/// One of the two sides of a conversation, by the name of its messages.
+pub(crate) fn role(party: wire::Party) -> &'static str {
+    match party {
+        wire::Party::Agent => Sender::Agent.role(),
+        wire::Party::Customer | wire::Party::Unspecified => Sender::Customer.role(),
     }
 }
 
 impl Event {
+    /// Somebody is writing.
+    pub(crate) fn typing(typing: &wire::Typing) -> Self {
+        let info =
+            |agent: &AgentRefWire| AgentInfo { agent_id: agent.id.clone(), agent_name: agent.name.clone() };
+        Self::Typing { role: role(typing.party()), agent_info: typing.agent.as_ref().map(info) }
+    }
+
+    /// How far one side has come.
+    pub(crate) fn receipt(receipt: &wire::Receipt) -> Self {
+        Self::Receipt { role: role(receipt.party()), delivered: receipt.delivered, read: receipt.read }
+    }
+
+    /// Where the waiting customer stands.
+    pub(crate) fn queue_position(place: &wire::QueuePosition) -> Self {
+        let estimated_wait = place.estimated_wait_ms.map(|ms| ms.div_euclid(1000));
+        Self::QueuePosition { position: place.position, estimated_wait, total: place.total }
+    }
+
     /// An entry of the log as an event. `manual`: a human is waited for or talks, so what the customer writes goes there.
     pub(crate) fn of(entry: &Entry, manual: bool) -> Self {
         match &entry.body {

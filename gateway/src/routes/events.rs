@@ -1,15 +1,17 @@
 //! `GET /sessions/{session}/events`: the log as it grows, and the answers as they are written. Resumes where the client
 //! was. Whatever ends it is answered so that a browser comes back: with 200.
 
+use super::desk::owned;
 use crate::{
     error::{Problem, ProblemBody},
     extract::{Query, SessionPath},
     feed::{Feed, Opened},
-    identity::Caller,
+    identity::{Caller, Person},
     limits::Class,
     sse::{self, Cursor, HEARTBEAT, Outbox, Place, Stalled},
     state::App,
     turn_stream::next,
+    view::Event,
     wire,
 };
 use axum::{extract::State, response::Response};
@@ -30,7 +32,7 @@ use tonic::Streaming;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Follows a session. Frames have an `id` when they tell what is on record; their JSON has a `type`: `message`,
-/// `manual_message`, `status_change`, `turn`, `delta`, `conversation`, `reset` (the state anew, because the asked-for
+/// `manual_message`, `status_change`, `turn`, `delta`, `conversation`, `typing`, `receipt`, `queue_position`, `reset` (the state anew, because the asked-for
 /// position is gone) and `bye` (come back after `retry`).
 #[utoipa::path(
     get, path = "/sessions/{session}/events", tag = "session",
@@ -49,18 +51,19 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 )]
 pub(crate) async fn subscribe(
     State(app): State<App>,
+    person: Person,
     caller: Caller,
     SessionPath(session): SessionPath,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.require(&session)?;
+    owned(&person, &session)?;
     let after = cursor(&headers, &query)?;
     if app.tasks.is_stopping() {
         return Ok(sse::refusal(sse::retry_wait(&app)));
     }
     let place = match app.limits.draw(Class::Read, &caller) {
-        Ok(_) => app.streams.enter(&session),
+        Ok(_) => app.streams.enter(&person.client()),
         Err(_) => None,
     };
     let Some(place) = place else {
@@ -78,7 +81,7 @@ pub(crate) async fn subscribe(
     let opened = Opened::try_from(opened)?;
     let (feed, first) = Feed::open(&opened, after, app.settings.sse.buffer_events);
     let (outbox, body) = Outbox::open(&app.settings.sse);
-    let left = caller.expires().map_or(Duration::ZERO, |expires| expires.since(app.clock.now()));
+    let left = person.expires().since(app.clock.now());
     let context = CallContext { deadline: None, ..app.context() };
     let listener = Listener {
         app: app.clone(),
@@ -87,14 +90,20 @@ pub(crate) async fn subscribe(
         feed,
         log: Some(log),
         answer: Answer::default(),
+        revoked: Box::pin(person.revoked(app.clone())),
         place,
     };
     app.tasks.spawn("events", context.scope(listener.run(first, Instant::now() + left)));
     Ok(sse::response(body))
 }
 
+/// A frame of what is not on record.
+fn signal(event: &Event) -> Vec<Bytes> {
+    vec![sse::frame(None, event)]
+}
+
 /// Where the client was: the header of a browser that comes back wins over the address it first came with.
-fn cursor(headers: &HeaderMap, query: &Query) -> Result<Option<Cursor>, Problem> {
+pub(super) fn cursor(headers: &HeaderMap, query: &Query) -> Result<Option<Cursor>, Problem> {
     let header = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or("?"));
     let Some(text) = header.or_else(|| query.text("last_event_id")).filter(|text| !text.is_empty()) else {
         return Ok(None);
@@ -111,6 +120,8 @@ struct Listener {
     feed: Feed,
     log: Option<Streaming<SubscribeResponse>>,
     answer: Answer,
+    /// Completes when the person no longer counts.
+    revoked: BoxFuture<'static, ()>,
     /// Given back when the stream ends.
     #[expect(dead_code, reason = "counts while it lives")]
     place: Place,
@@ -189,6 +200,7 @@ impl Listener {
                     return End::Bye;
                 }
                 () = tokio::time::sleep_until(expires) => return End::Bye,
+                () = &mut self.revoked => return End::Bye,
                 event = next(&mut self.log) => match event {
                     Some(event) => self.log_event(event).await,
                     None => return End::Broken,
@@ -225,6 +237,9 @@ impl Listener {
                     caught_up.turn.as_deref().map(|turn| wire::turn(turn, "caught_up.turn")).transpose()?;
                 self.feed.caught_up(turn)
             }
+            subscribe_response::Event::Typing(typing) => signal(&Event::typing(&typing)),
+            subscribe_response::Event::Receipt(receipt) => signal(&Event::receipt(&receipt)),
+            subscribe_response::Event::QueuePosition(place) => signal(&Event::queue_position(&place)),
         };
         self.tell(frames).await?;
         if self.feed.turn() != self.answer.turn {

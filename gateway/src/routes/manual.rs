@@ -1,10 +1,10 @@
 //! The way to humans: asking for one, and writing to one.
 
-use super::sessions;
+use super::{desk::owned, sessions};
 use crate::{
     error::{FieldError, Problem, ProblemBody},
-    extract::{Json, Key},
-    identity::Caller,
+    extract::{Json, Key, SessionPath},
+    identity::{Agent, Person},
     opening::idempotency,
     state::App,
     view::{MessageView, SessionState},
@@ -13,13 +13,14 @@ use axum::{Json as Answer, extract::State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use switchboard_domain::{
-    ErrorKind, MessageText, Sender, Session, SessionName, Status,
+    ClientMessageId, ErrorKind, MessageText, Sender, Session, SessionName, Status,
     regulation::{Reason, Severity},
+    session::Profile,
 };
 use switchboard_proto::{
     common::v1::Escalation,
     convert::{WireError, entries_from_wire},
-    session::v1::{EscalateRequest, SayRequest, say_request::Via},
+    session::v1::{self as wire, EscalateRequest, PostRequest, SayRequest, say_request::Via},
 };
 use utoipa::ToSchema;
 
@@ -51,9 +52,28 @@ pub(crate) struct EscalateReply {
 pub(crate) struct ManualMessage {
     /// The session's name.
     session_name: String,
-    /// `user`.
+    /// `user`, or `agent` with an agent's token.
     role: String,
     /// 1 to 2000 characters.
+    content: String,
+    /// The client's own id of the message: sending it again is safe. `Idempotency-Key` means the same.
+    client_message_id: Option<String>,
+    /// Who writes, for `agent`; must be the token's.
+    agent_info: Option<AgentInfo>,
+}
+
+/// The acting agent, as clients of the original send him.
+#[derive(Debug, Deserialize, ToSchema)]
+struct AgentInfo {
+    /// Id or username.
+    agent_id: Option<String>,
+    agent_name: Option<String>,
+}
+
+/// What an agent writes to a customer.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct AgentMessage {
+    /// 1 to 10000 characters.
     content: String,
     /// The client's own id of the message: sending it again is safe. `Idempotency-Key` means the same.
     client_message_id: Option<String>,
@@ -89,12 +109,12 @@ struct ManualReceipt {
 )]
 pub(crate) async fn escalate(
     State(app): State<App>,
-    caller: Caller,
+    person: Person,
     Key(key): Key,
     Json(body): Json<Escalate>,
 ) -> Result<Answer<EscalateReply>, Problem> {
     let session = SessionName::parse(&body.session_name)?;
-    caller.require(&session)?;
+    owned(&person, &session)?;
     let asked = body.reason.as_deref().unwrap_or(USER_REQUEST);
     let request = EscalateRequest {
         session: session.to_string(),
@@ -124,11 +144,11 @@ fn escalation(asked: &str) -> Result<Escalation, Problem> {
         reason: reason.as_str().to_owned(),
         severity: severity.as_str().to_owned(),
         details,
-        at_ms: 0,
+        ..Escalation::default()
     })
 }
 
-/// Writes to a human.
+/// Writes to a human, or as one.
 #[utoipa::path(
     post, path = "/manual/messages", tag = "manual", request_body = ManualMessage,
     params(("Idempotency-Key" = Option<String>, Header, description = "Same as `client_message_id`")),
@@ -144,40 +164,108 @@ fn escalation(asked: &str) -> Result<Escalation, Problem> {
 )]
 pub(crate) async fn say(
     State(app): State<App>,
-    caller: Caller,
+    person: Person,
     key: Key,
     Json(body): Json<ManualMessage>,
 ) -> Result<Answer<ManualReply>, Problem> {
-    match Sender::from_role(&body.role) {
-        Some(Sender::Customer) => {}
-        Some(Sender::Agent) => {
-            return Err(Problem::new(
-                ErrorKind::Unauthenticated,
-                "AGENT_TOKEN_REQUIRED",
-                "agents have to log in",
-            ));
+    let session = SessionName::parse(&body.session_name)?;
+    let key = key.with_body(body.client_message_id.as_deref())?;
+    match (Sender::from_role(&body.role), &person) {
+        (Some(Sender::Agent), Person::Agent(agent)) => {
+            let told = body.agent_info.as_ref();
+            let (id, name) = (
+                told.and_then(|told| told.agent_id.as_deref()),
+                told.and_then(|told| told.agent_name.as_deref()),
+            );
+            agent.identity_matches(id, name)?;
+            post(&app, agent, &session, body.content, key.as_ref()).await
         }
-        Some(Sender::Assistant | Sender::System) | None => {
+        (Some(Sender::Customer), Person::Visitor(visitor)) => {
+            owned(&person, &session)?;
+            let profile = visitor.token.profile.as_ref();
+            customer_says(&app, &session, &body.content, profile, key.as_ref()).await
+        }
+        (Some(Sender::Agent), Person::Visitor(_)) => Err(Problem::agent_required()),
+        (Some(Sender::Customer), Person::Agent(_)) => {
+            let told = "role 'user' needs the visitor's token";
+            Err(Problem::new(ErrorKind::Forbidden, "IDENTITY_MISMATCH", told))
+        }
+        (Some(Sender::Assistant | Sender::System) | None, _) => {
             let told = "role must be 'agent' or 'user'";
-            return Err(Problem::with_status(StatusCode::BAD_REQUEST, "INVALID_ROLE", told));
+            Err(Problem::with_status(StatusCode::BAD_REQUEST, "INVALID_ROLE", told))
         }
     }
-    let session = SessionName::parse(&body.session_name)?;
-    caller.require(&session)?;
-    let text = MessageText::parse(&body.content, app.settings.max_message_chars)?;
+}
+
+/// Writes to the customer of a session that the caller owns.
+#[utoipa::path(
+    post, path = "/sessions/{session}/messages", tag = "desk", request_body = AgentMessage,
+    params(
+        ("session" = String, Path, description = "The session's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Same as `client_message_id`"),
+    ),
+    responses(
+        (status = 200, body = ManualReply),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn write(
+    State(app): State<App>,
+    agent: Agent,
+    SessionPath(session): SessionPath,
+    key: Key,
+    Json(body): Json<AgentMessage>,
+) -> Result<Answer<ManualReply>, Problem> {
     let key = key.with_body(body.client_message_id.as_deref())?;
+    post(&app, &agent, &session, body.content, key.as_ref()).await
+}
+
+async fn customer_says(
+    app: &App,
+    session: &SessionName,
+    content: &str,
+    profile: Option<&Profile>,
+    key: Option<&ClientMessageId>,
+) -> Result<Answer<ManualReply>, Problem> {
+    let text = MessageText::parse(content, app.settings.max_message_chars)?;
     let request = SayRequest {
         session: session.to_string(),
         text: text.into_string(),
         client_message_id: key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
         via: Via::Manual.into(),
-        profile: caller.profile().map(Into::into),
+        profile: profile.map(Into::into),
         context_limit: 0,
     };
     let said = app.peers.session().say(request).await?.into_inner();
-    let entries = entries_from_wire(said.entries)?;
-    let mine = entries.iter().rev().filter_map(MessageView::of).find(|message| message.role == "user");
-    let MessageView { timestamp, message_id, seq, .. } = mine.ok_or(WireError::new("say.entries"))?;
+    receipt(said.entries, Sender::Customer)
+}
+
+async fn post(
+    app: &App,
+    agent: &Agent,
+    session: &SessionName,
+    text: String,
+    key: Option<&ClientMessageId>,
+) -> Result<Answer<ManualReply>, Problem> {
+    let request = PostRequest {
+        session: session.to_string(),
+        agent: Some(agent.as_ref()),
+        text,
+        client_message_id: key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
+    };
+    let posted = app.peers.desk().post(request).await?.into_inner();
+    receipt(posted.entries, Sender::Agent)
+}
+
+/// The message that was kept.
+fn receipt(entries: Vec<wire::Entry>, sender: Sender) -> Result<Answer<ManualReply>, Problem> {
+    let entries = entries_from_wire(entries)?;
+    let mine = entries.iter().rev().filter_map(MessageView::of).find(|message| message.role == sender.role());
+    let MessageView { timestamp, message_id, seq, .. } = mine.ok_or(WireError::new("entries"))?;
     Ok(Answer(ManualReply { success: true, data: ManualReceipt { timestamp, message_id, seq } }))
 }
 

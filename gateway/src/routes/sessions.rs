@@ -1,9 +1,10 @@
 //! Reading a session: as it stands, and page by page.
 
+use super::desk::owned;
 use crate::{
     error::{Problem, ProblemBody},
     extract::{Query, SessionPath},
-    identity::Caller,
+    identity::Person,
     state::App,
     view::{MessageView, SessionState},
 };
@@ -34,7 +35,7 @@ pub(crate) struct SessionReply {
 #[derive(Debug, Serialize, ToSchema)]
 struct SessionData {
     session: SessionState,
-    /// Always empty for customers.
+    /// Always empty; what people did is told by `GET /audit`.
     audit_trail: Vec<String>,
 }
 
@@ -66,10 +67,10 @@ struct MessagesData {
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    caller: Caller,
+    person: Person,
     SessionPath(session): SessionPath,
 ) -> Result<Answer<SessionReply>, Problem> {
-    caller.require(&session)?;
+    owned(&person, &session)?;
     let session = state(&app, &session).await?;
     Ok(Answer(SessionReply { success: true, data: SessionData { session, audit_trail: Vec::new() } }))
 }
@@ -103,11 +104,11 @@ pub(crate) async fn state(app: &App, session: &SessionName) -> Result<SessionSta
 )]
 pub(crate) async fn messages(
     State(app): State<App>,
-    caller: Caller,
+    person: Person,
     SessionPath(session): SessionPath,
     query: Query,
 ) -> Result<Answer<MessagesReply>, Problem> {
-    caller.require(&session)?;
+    owned(&person, &session)?;
     let most = i64::try_from(PAGE_MAX).unwrap_or(i64::MAX);
     let limit = query.number("limit", 1, most)?.unwrap_or(PAGE_DEFAULT);
     let before = query.number("before", 0, i64::MAX)?;

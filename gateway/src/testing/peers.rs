@@ -1,16 +1,25 @@
 //! Peers in memory: they keep a log per session and know whose it is, as the real ones do; what the bot says is scripted.
 
+mod accounts;
+mod audit;
 mod auth;
 mod chat;
+mod floor;
+mod hours;
+pub(crate) mod login;
 mod session;
+
+pub(crate) use hours::FakeHours;
 
 use super::{log, token::Key};
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
-use switchboard_domain::{Entry, EntryBody, ErrorKind, Failure, Principal, Session, SessionName};
+use switchboard_domain::{
+    Entry, EntryBody, ErrorKind, Failure, Principal, ServiceName, Session, SessionName,
+};
 use switchboard_mesh::{CallContext, status::to_status};
-use switchboard_proto::chat::v1::SendRequest;
+use switchboard_proto::{audit::v1::Record, chat::v1::SendRequest};
 use tokio::sync::broadcast;
 use tonic::Status;
 
@@ -44,6 +53,10 @@ pub(crate) struct World {
     pub(crate) auth_is_away: Mutex<bool>,
     pub(crate) last_send: Mutex<Option<SendRequest>>,
     pub(crate) requests: Mutex<Vec<CallContext>>,
+    /// What agent-auth knows of agents.
+    pub(crate) accounts: Mutex<login::Accounts>,
+    /// The chains of the parts that keep one, oldest first.
+    pub(crate) audit: Mutex<BTreeMap<ServiceName, Vec<Record>>>,
     entries: broadcast::Sender<Entry>,
 }
 
@@ -68,6 +81,8 @@ impl World {
             auth_is_away: Mutex::default(),
             last_send: Mutex::default(),
             requests: Mutex::default(),
+            accounts: Mutex::default(),
+            audit: Mutex::default(),
             entries: broadcast::channel(1000).0,
         })
     }
@@ -153,3 +168,7 @@ pub(crate) fn refuse(kind: ErrorKind, code: &'static str, text: &str) -> Status 
 pub(crate) struct FakeSession(pub(crate) Arc<World>);
 pub(crate) struct FakeChat(pub(crate) Arc<World>);
 pub(crate) struct FakeAuth(pub(crate) Arc<World>);
+pub(crate) struct FakeLogin(pub(crate) Arc<World>);
+pub(crate) struct FakeAccounts(pub(crate) Arc<World>);
+pub(crate) struct FakeFloor(pub(crate) Arc<World>);
+pub(crate) struct FakeAudit(pub(crate) Arc<World>, pub(crate) ServiceName);

@@ -1,4 +1,4 @@
-//! Signing visitor tokens, right ones and wrong ones.
+//! Signing tokens of visitors and agents, right ones and wrong ones.
 
 use super::START_MS;
 use aws_lc_rs::{
@@ -7,6 +7,12 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use switchboard_domain::Permissions;
+
+/// The account of the tests.
+pub(crate) const AGENT: &str = "agt_00000000000000000000000000000007";
+/// Its login; it began a minute before the tests.
+pub(crate) const LOGIN: &str = "lgn_01a2052f4a387000800000000000000a";
 
 /// A key of agent-auth.
 pub(crate) struct Key {
@@ -50,6 +56,16 @@ impl Key {
     pub(crate) fn header(&self) -> Value {
         json!({ "alg": "EdDSA", "typ": "visitor+jwt", "kid": self.kid })
     }
+
+    /// The header of an agent's access token.
+    pub(crate) fn agent_header(&self) -> Value {
+        json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": self.kid })
+    }
+
+    /// An access token as agent-auth signs it.
+    pub(crate) fn access(&self, permissions: Permissions) -> String {
+        self.sign(&self.agent_header(), &agent_claims(permissions))
+    }
 }
 
 /// Signs with a shared secret.
@@ -69,5 +85,15 @@ pub(crate) fn claims(session: &str) -> Value {
     json!({
         "iss": "switchboard", "aud": "visitor", "sub": session,
         "iat": now, "nbf": now, "exp": now + 7 * 24 * 3600, "jti": "00"
+    })
+}
+
+/// An agent's claims that are right at the start of the tests.
+pub(crate) fn agent_claims(permissions: Permissions) -> Value {
+    let now = START_MS / 1000;
+    json!({
+        "iss": "switchboard", "aud": "agent", "sub": AGENT, "sid": LOGIN, "jti": "01", "iat": now, "nbf": now,
+        "exp": now + 900, "name": "王小明", "username": "xiaoming", "role": "agent", "pv": 1,
+        "permissions": permissions.to_string(), "amr": ["pwd"],
     })
 }

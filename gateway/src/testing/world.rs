@@ -2,7 +2,9 @@
 
 use super::{
     CountingRng, ManualClock,
-    peers::{FakeAuth, FakeChat, FakeSession, World},
+    peers::{
+        FakeAccounts, FakeAudit, FakeAuth, FakeChat, FakeFloor, FakeHours, FakeLogin, FakeSession, World,
+    },
     settings,
 };
 use crate::{
@@ -16,16 +18,26 @@ use axum::{
     response::Response,
 };
 use futures::StreamExt as _;
-use http::{Request, StatusCode, request::Builder};
+use http::{Method, Request, StatusCode, request::Builder};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::Lifecycle;
-use switchboard_domain::{Clock, Rng, ServiceName};
-use switchboard_mesh::{Channel, Mounted, RemoteSettings, ServerStack, loopback, mount};
+use switchboard_domain::{Clock, Permissions, Rng, ServiceName};
+use switchboard_mesh::{
+    Channel, Mounted, RemoteSettings, ServerStack, Services, channel::nowhere, loopback, mount,
+};
 use switchboard_proto::{
-    ACCESS, FILE_DESCRIPTOR_SET, agentauth::v1::agent_auth_service_server::AgentAuthServiceServer,
+    ACCESS, FILE_DESCRIPTOR_SET,
+    agentauth::v1::{
+        accounts_service_server::AccountsServiceServer, agent_auth_service_server::AgentAuthServiceServer,
+        login_service_server::LoginServiceServer,
+    },
+    audit::v1::audit_service_server::AuditServiceServer,
     chat::v1::chat_service_server::ChatServiceServer,
-    session::v1::session_service_server::SessionServiceServer,
+    session::v1::{
+        floor_service_server::FloorServiceServer, hours_service_server::HoursServiceServer,
+        session_service_server::SessionServiceServer,
+    },
 };
 use tower::ServiceExt as _;
 
@@ -56,10 +68,18 @@ pub(crate) fn edge_with(change: impl FnOnce(&mut Settings)) -> Edge {
     let stack = |name| ServerStack::new(name, ACCESS, Arc::clone(&shared), Arc::clone(&rng));
     let descriptors = FILE_DESCRIPTOR_SET;
     let session = SessionServiceServer::new(FakeSession(Arc::clone(&world)));
+    let hours = HoursServiceServer::new(FakeHours(Arc::clone(&shared)));
+    let audit = |part| AuditServiceServer::new(FakeAudit(Arc::clone(&world), part));
+    let floor = FloorServiceServer::new(FakeFloor(Arc::clone(&world)));
+    let session = Services::of(session).and(hours).and(floor).and(audit(ServiceName::Session));
     let session = mount(stack(ServiceName::Session), session, descriptors).unwrap();
     let chat = ChatServiceServer::new(FakeChat(Arc::clone(&world)));
-    let chat = mount(stack(ServiceName::ChatGateway), chat, descriptors).unwrap();
+    let chat = mount(stack(ServiceName::ChatGateway), Services::of(chat), descriptors).unwrap();
     let auth = AgentAuthServiceServer::new(FakeAuth(Arc::clone(&world)));
+    let auth = Services::of(auth)
+        .and(LoginServiceServer::new(FakeLogin(Arc::clone(&world))))
+        .and(AccountsServiceServer::new(FakeAccounts(Arc::clone(&world))))
+        .and(audit(ServiceName::AgentAuth));
     let auth = mount(stack(ServiceName::AgentAuth), auth, descriptors).unwrap();
     let channel = |mounted: &Mounted| loopback(ServiceName::Gateway, &remote(), mounted.guarded.clone());
     let all: Vec<(ServiceName, Channel)> = vec![
@@ -67,7 +87,14 @@ pub(crate) fn edge_with(change: impl FnOnce(&mut Settings)) -> Edge {
         (ServiceName::ChatGateway, channel(&chat)),
         (ServiceName::AgentAuth, channel(&auth)),
     ];
-    let peers = Peers { session: channel(&session), chat: channel(&chat), auth: channel(&auth), all };
+    let peers = Peers {
+        session: channel(&session),
+        chat: channel(&chat),
+        auth: channel(&auth),
+        regulator: nowhere(ServiceName::Regulator),
+        notifier: nowhere(ServiceName::Notifier),
+        all,
+    };
     let tasks = Lifecycle::new();
     let app = App::new(settings, shared, rng, tasks.clone(), peers).unwrap();
     let router = routes::router(&app);
@@ -94,6 +121,17 @@ impl Edge {
     pub(crate) fn session(&self, name: &str) -> String {
         self.world.add(name);
         self.token(name)
+    }
+
+    /// An access token of the tests' agent.
+    pub(crate) fn access(&self, permissions: Permissions) -> String {
+        self.world.key.lock().access(permissions)
+    }
+
+    /// Sends JSON with a method of its own.
+    pub(crate) async fn call(&self, method: &Method, path: &str, token: &str, body: &Value) -> Response {
+        let builder = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        self.send(bearer(builder, token).body(body.to_string().into()).unwrap()).await
     }
 
     /// Sends a request.

@@ -153,8 +153,13 @@ async fn names_and_keys_that_are_none_are_400() {
         assert_eq!((status, &body["code"]), (400, &json!("INVALID_IDEMPOTENCY_KEY")), "{key:?}");
     }
     let edge = edge();
+    let token = edge.session("alice");
     for path in ["/api/sessions/a%20b", "/api/sessions/%ff", "/api/sessions/%00"] {
-        assert_eq!(refusal(edge.get(path, "").await).await, (400, "INVALID_SESSION_NAME".into()), "{path}");
+        assert_eq!(
+            refusal(edge.get(path, &token).await).await,
+            (400, "INVALID_SESSION_NAME".into()),
+            "{path}"
+        );
     }
 }
 

@@ -128,7 +128,7 @@ async fn over_a_limit_a_browser_is_asked_to_come_back_with_200() {
     drop(first);
     // The place becomes free as soon as the server has noticed.
     let wait = async {
-        while edge.app.streams.enter(&"alice".parse_name()).is_none() {
+        while edge.app.streams.enter("alice").is_none() {
             tokio::task::yield_now().await;
         }
     };
@@ -177,14 +177,4 @@ async fn a_client_that_does_not_read_is_closed_and_resumes() {
     // Missed entries are more than the buffer holds: a client that reads gets them all.
     let mut frames = resume(&edge, &token, &last).await;
     while frames.next().await.unwrap().0.as_deref() != Some("1.9") {}
-}
-
-trait ParseName {
-    fn parse_name(&self) -> switchboard_domain::SessionName;
-}
-
-impl ParseName for str {
-    fn parse_name(&self) -> switchboard_domain::SessionName {
-        switchboard_domain::SessionName::parse(self).unwrap()
-    }
 }

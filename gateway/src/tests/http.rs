@@ -62,7 +62,7 @@ async fn what_is_not_there_is_a_problem_too() {
         "/api/nothing",
         "/api/v1/nothing",
         "/api/token/info",
-        "/api/shift/status",
+        "/api/shift/statistics",
         "/../etc/passwd",
     ] {
         assert_eq!(refusal(edge.get(path, "").await).await, (404, "NOT_FOUND".into()), "{path}");

@@ -1,6 +1,9 @@
 //! The description of the API: committed, so that a change of it is seen in review.
 
-use crate::testing::world::{edge, read};
+use crate::{
+    routes::access::Declared,
+    testing::world::{edge, read},
+};
 use serde_json::{Value, json};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
@@ -25,7 +28,13 @@ async fn every_operation_says_how_it_fails() {
     let (_, described) = read(edge.get("/api/v1/openapi.json", "").await).await;
     assert_eq!(described["openapi"], "3.1.0");
     let paths = described["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 13);
+    let declared = crate::routes::declared(&edge.app);
+    let operations = paths.values().map(|operations| operations.as_object().unwrap().len());
+    assert_eq!(operations.sum::<usize>(), declared.len());
+    for Declared { method, path, access } in declared {
+        let operation = &paths[&format!("/api/v1{path}")][method.as_str().to_lowercase()];
+        assert_eq!(operation["x-permission"], access.to_string(), "{method} {path}");
+    }
     for (path, operations) in paths {
         assert!(path.starts_with("/api/v1/"), "{path}");
         for (method, operation) in operations.as_object().unwrap() {

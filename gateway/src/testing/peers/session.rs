@@ -71,7 +71,12 @@ impl wire::session_service_server::SessionService for FakeSession {
         let kept = self.0.own(&request.into_inner().session)?;
         let tail: Vec<Entry> = kept.log.into_iter().filter(|entry| entry.message().is_some()).collect();
         let session = Some((&kept.session).into());
-        Ok(Response::new(wire::GetResponse { session, epoch: EPOCH, tail: entries_to_wire(&tail) }))
+        Ok(Response::new(wire::GetResponse {
+            session,
+            epoch: EPOCH,
+            tail: entries_to_wire(&tail),
+            ..wire::GetResponse::default()
+        }))
     }
 
     async fn list_entries(
@@ -165,6 +170,13 @@ impl wire::session_service_server::SessionService for FakeSession {
     ) -> Result<Response<wire::GetTurnResponse>, Status> {
         unused()
     }
+    async fn cancel_wait(
+        &self,
+        _: Request<wire::CancelWaitRequest>,
+    ) -> Result<Response<wire::CommandResponse>, Status> {
+        unused()
+    }
+
     async fn set_conversation(
         &self,
         _: Request<wire::SetConversationRequest>,
