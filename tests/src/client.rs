@@ -1,8 +1,10 @@
 //! Switchboard as its users see it: HTTP, JSON, event streams. What a browser keeps, a [`Visitor`] keeps.
 
+mod agent;
 mod message;
 mod visitor;
 
+pub use agent::{ADMIN_PASSWORD, AGENT_PASSWORD, Agent};
 pub use message::{Detail, Logged, Message};
 pub use visitor::{Stream, Visitor};
 
@@ -101,6 +103,11 @@ impl Client {
     /// Sends a request; the test fails when there is no whole answer.
     pub async fn send(request: reqwest::RequestBuilder) -> Answer {
         Self::try_send(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    }
+
+    /// Sends a request and gives the head of the answer; the body too, unless it is a stream without end.
+    pub async fn head(request: reqwest::RequestBuilder) -> Answer {
+        Stream::open(request).await.head
     }
 
     /// Reads something that everybody may read.

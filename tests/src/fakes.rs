@@ -1,16 +1,20 @@
-//! Providers that can be told to misbehave: real HTTP servers on 127.0.0.1 that keep the vendors' rules, and break them
-//! on request while they run. Each stops, with all its connections, when it is dropped.
+//! Providers and receivers that can be told to misbehave: real servers on 127.0.0.1 that keep the vendors' rules, and break
+//! them on request while they run. Each stops, with all its connections, when it is dropped.
 
 pub mod coze;
 pub mod openai;
+pub mod smtp;
 pub mod time;
+pub mod webhook;
 
 mod script;
 mod serve;
 
 pub use coze::FakeCoze;
 pub use openai::FakeOpenAi;
+pub use smtp::FakeSmtp;
 pub use time::{CountingRng, ManualClock};
+pub use webhook::FakeWebhook;
 
 use parking_lot::Mutex;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -71,24 +75,30 @@ pub enum Fault {
 }
 
 /// Sets the fault of one route while the fake runs.
-#[derive(Debug, Clone, Default)]
-pub struct Switch(Arc<Mutex<Option<Set>>>);
+#[derive(Debug, Clone)]
+pub struct Switch<F = Fault>(Arc<Mutex<Option<Set<F>>>>);
 
 #[derive(Debug)]
-struct Set {
-    fault: Fault,
+struct Set<F> {
+    fault: F,
     /// Calls that will still meet it; `None` for all.
     left: Option<u32>,
 }
 
-impl Switch {
+impl<F> Default for Switch<F> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<F: Clone> Switch<F> {
     /// Every call from now on meets this fault.
-    pub fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: F) {
         *self.0.lock() = Some(Set { fault, left: None });
     }
 
     /// The next `times` calls meet this fault.
-    pub fn set_times(&self, fault: Fault, times: u32) {
+    pub fn set_times(&self, fault: F, times: u32) {
         *self.0.lock() = (times > 0).then_some(Set { fault, left: Some(times) });
     }
 
@@ -98,7 +108,7 @@ impl Switch {
     }
 
     /// The fault of the present call.
-    fn take(&self) -> Option<Fault> {
+    fn take(&self) -> Option<F> {
         let mut slot = self.0.lock();
         let set = slot.as_mut()?;
         let fault = set.fault.clone();

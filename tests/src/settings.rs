@@ -1,13 +1,19 @@
 //! What a World is configured with: the product's own defaults, made patient for a busy machine, and what a test asks for.
 
 use crate::{
+    client::ADMIN_PASSWORD,
     fakes::{FakeCoze, FakeOpenAi, coze, openai},
     shop,
 };
 use std::{collections::BTreeMap, time::Duration};
 
 /// Deadlines that are about a healthy production machine; here two cores run a mesh, a database and the tests.
-const PATIENT: [(&str, &str); 9] = [
+const PATIENT: [(&str, &str); 13] = [
+    ("gateway.agent.revocation_refresh", "200ms"),
+    ("gateway.agent.revocation_timeout", "5s"),
+    // Many stories log the same administrator in at once.
+    ("agent_auth.throttle_account_free", "1000"),
+    ("agent_auth.throttle_address_free", "1000"),
     ("gateway.visitor.jwks_timeout", "5s"),
     ("gateway.health.check_timeout", "5s"),
     ("gateway.admission.max_wait", "5s"),
@@ -36,7 +42,7 @@ impl Settings {
         for (key, value) in PATIENT {
             settings = settings.set(key, value);
         }
-        for class in ["chat", "write", "read", "new_sessions"] {
+        for class in ["auth", "chat", "write", "read", "new_sessions"] {
             settings = settings.set(&format!("gateway.rate.{class}_per_minute"), "0");
         }
         settings
@@ -47,6 +53,11 @@ impl Settings {
             .set("database.durability_check", "off")
             .set("database.max_connections", "4")
             .set("log.format", "json")
+            .set("agent_auth.admin_password", ADMIN_PASSWORD)
+            // Somebody can come at any hour, unless a test says otherwise.
+            .set("hours.shift_start", "00:00")
+            .set("hours.shift_end", "24:00")
+            .set("hours.weekends_disabled", "false")
     }
 
     /// Sets one key.

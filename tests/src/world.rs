@@ -47,6 +47,8 @@ pub struct World {
     programs: BTreeMap<ServiceName, Program>,
     /// Where each program tells operators of itself.
     internal: BTreeMap<ServiceName, u16>,
+    /// Where the parts of a mesh are called.
+    grpc: BTreeMap<ServiceName, String>,
     port: u16,
     _folder: TempDir,
 }
@@ -89,6 +91,7 @@ impl World {
         let mut put = |key: &str, value: String| environment.insert(crate::settings::variable(key), value);
         put("gateway.listen", format!("127.0.0.1:{port}"));
         put("database.data_dir", folder.path().join("data").display().to_string());
+        let mut grpc = BTreeMap::new();
         let parts = match shape {
             Shape::OneProcess => vec![ServiceName::Gateway],
             Shape::Mesh => {
@@ -98,6 +101,7 @@ impl World {
                     let address = format!("127.0.0.1:{}", ports::free());
                     put(&format!("listen.{}", name.snake()), address.clone());
                     put(&format!("peers.{}", name.snake()), format!("http://{address}"));
+                    grpc.insert(name, format!("http://{address}"));
                 }
                 ServiceName::ALL.to_vec()
             }
@@ -114,7 +118,7 @@ impl World {
             Program::new(Recipe { label, arguments: vec![command.to_owned()], environment })
         };
         let programs = parts.iter().map(|name| (*name, program(name))).collect();
-        Self { shape, programs, internal, port, _folder: folder }
+        Self { shape, programs, internal, grpc, port, _folder: folder }
     }
 
     async fn begin(&self) -> Result<(), String> {
@@ -141,6 +145,11 @@ impl World {
     pub async fn internal(&self, name: ServiceName, path: &str) -> crate::client::Answer {
         let port = self.internal[&self.program_of(name)];
         Client::new(&format!("http://127.0.0.1:{port}")).get(path).await
+    }
+
+    /// Where a part of a mesh is called.
+    pub fn grpc(&self, name: ServiceName) -> String {
+        self.grpc[&name].clone()
     }
 
     /// Kills all of it at once, like a power cut.

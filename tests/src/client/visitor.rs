@@ -30,6 +30,26 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Sends a request that a stream answers.
+    pub(super) async fn open(request: reqwest::RequestBuilder) -> Self {
+        Self::try_open(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    }
+
+    async fn try_open(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
+        let is_stream = response
+            .headers()
+            .get("content-type")
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        if is_stream {
+            let head = Answer { status, headers, text: String::new() };
+            return Ok(Self { head, frames: Some(Frames::of(response)) });
+        }
+        let text = response.text().await?;
+        Ok(Self { head: Answer { status, headers, text }, frames: None })
+    }
+
     /// The frames; the test fails when the server gave something else.
     pub fn frames(self) -> Frames {
         let Self { head, frames } = self;
@@ -98,19 +118,7 @@ impl Visitor {
     }
 
     async fn try_open(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Stream> {
-        let response = request.send().await?;
-        let is_stream = response
-            .headers()
-            .get("content-type")
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let stream = if is_stream {
-            let head = Answer { status, headers, text: String::new() };
-            Stream { head, frames: Some(Frames::of(response)) }
-        } else {
-            let text = response.text().await?;
-            Stream { head: Answer { status, headers, text }, frames: None }
-        };
+        let stream = Stream::try_open(request).await?;
         self.keep_token(&stream.head);
         Ok(stream)
     }

@@ -63,7 +63,7 @@ const ALL: &[&str] = &[
 const BENCH: &str = "switchboard-load";
 
 /// Outside crates with those who may depend on them directly, the two test crates aside.
-const WRAPPERS: [(&[&str], &[&str]); 13] = [
+const WRAPPERS: [(&[&str], &[&str]); 14] = [
     (
         &["sqlx"],
         &[
@@ -72,11 +72,13 @@ const WRAPPERS: [(&[&str], &[&str]); 13] = [
             "switchboard-session",
             "switchboard-agent-auth",
             "switchboard-notifier",
+            "switchboard-regulator",
         ],
     ),
     (&["axum", "axum-extra", "tower-http", "governor"], &["switchboard-gateway"]),
     (&["utoipa", "utoipa-axum", "utoipa-swagger-ui", "rust-embed"], &["switchboard-gateway"]),
-    (&["reqwest"], &["switchboard-model"]),
+    (&["reqwest"], &["switchboard-model", "switchboard-notifier"]),
+    (&["lettre", "minijinja"], &["switchboard-notifier"]),
     (&["tantivy", "jieba-rs", "pulldown-cmark"], &["switchboard-knowledge"]),
     (&["jsonwebtoken"], &["switchboard-gateway", "switchboard-agent-auth", "switchboard-model"]),
     (&["argon2"], &["switchboard-agent-auth"]),
@@ -92,7 +94,8 @@ const WRAPPERS: [(&[&str], &[&str]); 13] = [
 ];
 
 /// What the core may be made of: no runtime, no I/O.
-const CORE: [&str; 5] = ["thiserror", "serde", "uuid", "unicode-normalization", "chrono"];
+const CORE: [&str; 7] =
+    ["thiserror", "serde", "uuid", "unicode-normalization", "chrono", "chrono-tz", "serde-saphyr"];
 
 fn is_ours(dependency: &Dependency) -> bool {
     dependency.path.is_some()

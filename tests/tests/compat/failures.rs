@@ -23,6 +23,9 @@ fn problem(answer: &Answer) -> Value {
 fn what_is_missing_is_named() {
     run(async {
         let client = client().await;
+        // Who asks comes first: what is for a session's own customer needs his token.
+        let customer = client.visitor("what-is-missing");
+        customer.create().await.expect_ok();
         for (path, body, field) in [
             ("/api/chat", json!({ "user_id": "a" }), "message"),
             ("/api/chat/stream", json!({}), "message"),
@@ -32,7 +35,7 @@ fn what_is_missing_is_named() {
             ("/api/manual/escalate", json!({}), "session_name"),
             ("/api/manual/messages", json!({ "session_name": "a", "content": "b" }), "role"),
         ] {
-            let answer = client.post(path, &body).await;
+            let answer = customer.send(customer.request("POST", path).json(&body)).await;
             assert_eq!(answer.problem(), (422, "VALIDATION_ERROR".to_owned()), "{path}: {}", answer.text);
             let errors = problem(&answer)["errors"].clone();
             assert_eq!(

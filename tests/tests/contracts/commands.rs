@@ -8,7 +8,7 @@ use crate::{
     world::{START, World},
 };
 use std::time::Duration;
-use switchboard_domain::{ErrorKind, Language, Role, Status, notice::Notice};
+use switchboard_domain::{BuiltinRole, ErrorKind, Language, Status, notice::Notice};
 use switchboard_proto::session::v1 as wire;
 
 crate::on_both_engines!(
@@ -191,7 +191,7 @@ async fn who_may_call_a_human(world: &World) {
     let wordless = wire::EscalateRequest { escalation: None, ..request.clone() };
     assert_refused(world.visitor("s").escalate(wordless).await, ErrorKind::Invalid, "MALFORMED_MESSAGE");
     assert_eq!(log(world, "s").await.len(), 2);
-    assert!(world.staff(Role::Agent).escalate(request).await.is_ok());
+    assert!(world.staff(BuiltinRole::Agent).escalate(request).await.is_ok());
 }
 
 async fn a_new_conversation_begins_the_memory_anew(world: &World) {

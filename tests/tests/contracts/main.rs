@@ -3,16 +3,31 @@
 //! Each test has a database of its own, on Postgres too: see [`switchboard_tests::postgres`].
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod agent_feed;
+mod assigning;
 mod commands;
 mod concurrency;
+mod desk;
 mod feed;
+mod finding;
 mod finishing;
+mod floor;
+mod hands;
+mod hours;
 mod neighbours;
+mod notes;
+mod numbers;
 mod outbox;
+mod races;
 mod reading;
+mod refresh;
+mod rules;
 mod say;
+mod signals;
 mod subscribing;
 mod sweeping;
+mod tools;
+mod transfers;
 mod turns;
 mod words;
 mod world;

@@ -104,11 +104,11 @@ async fn who_may_see_the_inbox(world: &World) {
     for (principal, kind) in [
         (Principal::Anonymous, ErrorKind::Unauthenticated),
         (world.visitor("s").principal(), ErrorKind::Forbidden),
-        (world.staff(switchboard_domain::Role::Agent).principal(), ErrorKind::Forbidden),
+        (world.staff(switchboard_domain::BuiltinRole::Agent).principal(), ErrorKind::Forbidden),
     ] {
         assert_eq!(received(world, &notifier, principal).await.unwrap_err().kind, kind);
     }
-    let admin = world.staff(switchboard_domain::Role::Admin).principal();
+    let admin = world.staff(switchboard_domain::BuiltinRole::Admin).principal();
     assert_eq!(received(world, &notifier, admin).await.unwrap().total, 0);
 }
 

@@ -153,7 +153,7 @@ async fn a_reader_waits_no_longer_than_it_asked(world: &World) {
 async fn who_may_read_the_outbox(world: &World) {
     wait_for_human(world, "s").await;
     let request = wire::LeaseEventsRequest { limit: 1, wait_ms: 0 };
-    for line in [world.worker(), world.visitor("s"), world.staff(switchboard_domain::Role::Admin)] {
+    for line in [world.worker(), world.visitor("s"), world.staff(switchboard_domain::BuiltinRole::Admin)] {
         assert_refused(line.lease_events(request).await, ErrorKind::Forbidden, "CALLER_NOT_ALLOWED");
         let acknowledge = wire::AckEventsRequest { ids: vec!["e".into()] };
         assert_refused(line.ack_events(acknowledge).await, ErrorKind::Forbidden, "CALLER_NOT_ALLOWED");

@@ -8,7 +8,7 @@ use crate::{
 };
 use futures::{StreamExt as _, stream};
 use std::collections::BTreeSet;
-use switchboard_domain::{ErrorKind, Role, ServiceName, Status};
+use switchboard_domain::{BuiltinRole, ErrorKind, ServiceName, Status};
 use switchboard_proto::session::v1 as wire;
 
 crate::on_both_engines!(
@@ -57,7 +57,9 @@ async fn the_tail_is_the_last_fifty_messages(world: &World) {
 
 async fn who_may_read_a_session(world: &World) {
     ask(world, "s", "hello").await;
-    for line in [world.visitor("s"), world.staff(Role::Agent), world.staff(Role::Admin), world.worker()] {
+    for line in
+        [world.visitor("s"), world.staff(BuiltinRole::Agent), world.staff(BuiltinRole::Admin), world.worker()]
+    {
         assert_eq!(get(&line, "s", 50).await.tail.len(), 1);
         assert_eq!(crate::words::log_by(&line, "s").await.len(), 2);
     }
@@ -167,10 +169,18 @@ async fn nonsense_is_refused(world: &World) {
     assert_refused(world.worker().list_entries(unknown).await, ErrorKind::NotFound, "SESSION_NOT_FOUND");
     for token in ["x", "1", "1.", "a.b", "1.a b"] {
         let request = wire::ListRequest { page_token: token.into(), ..Default::default() };
-        assert_refused(world.staff(Role::Agent).list(request).await, ErrorKind::Invalid, "MALFORMED_MESSAGE");
+        assert_refused(
+            world.staff(BuiltinRole::Agent).list(request).await,
+            ErrorKind::Invalid,
+            "MALFORMED_MESSAGE",
+        );
     }
     let status = wire::ListRequest { status: Some(99), ..Default::default() };
-    assert_refused(world.staff(Role::Agent).list(status).await, ErrorKind::Invalid, "MALFORMED_MESSAGE");
+    assert_refused(
+        world.staff(BuiltinRole::Agent).list(status).await,
+        ErrorKind::Invalid,
+        "MALFORMED_MESSAGE",
+    );
 }
 
 /// All pages of the list.
@@ -179,7 +189,7 @@ async fn listed(world: &World, status: Option<wire::Status>, limit: u32) -> Vec<
     let mut page_token = String::new();
     loop {
         let request = wire::ListRequest { status: status.map(Into::into), limit, page_token };
-        let page = world.staff(Role::Agent).list(request).await.unwrap();
+        let page = world.staff(BuiltinRole::Agent).list(request).await.unwrap();
         assert!(page.sessions.len() <= 200);
         all.extend(page.sessions);
         page_token = page.next_page_token;
@@ -236,9 +246,9 @@ async fn sessions_are_listed_by_their_last_change(world: &World) {
 
 async fn who_may_list_sessions(world: &World) {
     let request = wire::ListRequest::default();
-    assert!(world.staff(Role::Supervisor).list(request.clone()).await.is_ok());
+    assert!(world.staff(BuiltinRole::Supervisor).list(request.clone()).await.is_ok());
     let visitor = world.visitor("s").list(request.clone()).await;
-    assert_refused(visitor, ErrorKind::Forbidden, "ROLE_NOT_ALLOWED");
+    assert_refused(visitor, ErrorKind::Forbidden, "PERMISSION_REQUIRED");
     let nobody = world.anonymous().list(request).await;
     assert_refused(nobody, ErrorKind::Unauthenticated, "TOKEN_REQUIRED");
 }

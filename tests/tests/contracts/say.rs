@@ -8,7 +8,7 @@ use crate::{
     world::{START, World},
 };
 use std::time::Duration;
-use switchboard_domain::{ErrorKind, Role, ServiceName, Status};
+use switchboard_domain::{BuiltinRole, ErrorKind, ServiceName, Status};
 use switchboard_proto::session::v1::{self as wire, say_response::Next};
 
 crate::on_both_engines!(
@@ -222,11 +222,11 @@ async fn nonsense_is_refused_and_keeps_nothing(world: &World) {
 }
 
 async fn who_may_not_write(world: &World) {
-    for role in [Role::Agent, Role::Supervisor, Role::Admin] {
+    for role in [BuiltinRole::Agent, BuiltinRole::Supervisor, BuiltinRole::Admin] {
         let outcome = world.staff(role).say(chat("s", "hello")).await;
-        assert_refused(outcome, ErrorKind::Forbidden, "ROLE_NOT_ALLOWED");
+        assert_refused(outcome, ErrorKind::Forbidden, "PERMISSION_REQUIRED");
     }
-    assert_refused(world.worker().say(chat("s", "hello")).await, ErrorKind::Forbidden, "ROLE_NOT_ALLOWED");
+    assert_refused(world.worker().say(chat("s", "hello")).await, ErrorKind::Forbidden, "PERMISSION_REQUIRED");
     for part in [ServiceName::Notifier, ServiceName::Regulator, ServiceName::AgentAuth, ServiceName::Session]
     {
         let line = world.line(part, switchboard_domain::Principal::Anonymous);

@@ -6,7 +6,7 @@ use crate::{
     world::{Line, Place, START, World},
 };
 use std::sync::Arc;
-use switchboard_domain::{ErrorKind, Principal, Role, ServiceName};
+use switchboard_domain::{BuiltinRole, ErrorKind, Principal, ServiceName};
 use switchboard_proto::session::v1::subscribe_response::{CaughtUp, Event};
 use tokio::{sync::watch, task::JoinSet};
 
@@ -84,7 +84,7 @@ async fn a_place_that_means_nothing_is_answered_with_a_snapshot(world: &World) {
 
 async fn who_may_listen(world: &World) {
     ask(world, "s", "hello").await;
-    for line in [world.visitor("s"), world.staff(Role::Agent), world.worker()] {
+    for line in [world.visitor("s"), world.staff(BuiltinRole::Agent), world.worker()] {
         let mut feed = Feed::open(&line, after("s", None)).await.unwrap();
         assert_eq!(feed.catch_up().await.0.len(), 2);
     }
@@ -177,6 +177,7 @@ async fn listen(line: &Line, name: &str, dice: &mut Dice) {
                 }
                 Event::CaughtUp(caught_up) => assert_eq!(caught_up.seq, last),
                 Event::Opened(opened) => panic!("opened twice: {opened:?}"),
+                Event::Typing(_) | Event::Receipt(_) | Event::QueuePosition(_) => {}
             }
         }
     }
@@ -198,7 +199,7 @@ async fn writers_and_listeners_at_two_replicas() {
 async fn a_slow_reader_loses_nothing_and_holds_nobody_up(world: &World) {
     ask(world, "s", "hello").await;
     let mut slow = Feed::open(&world.visitor("s"), after("s", None)).await.unwrap();
-    let mut quick = Feed::open(&world.staff(Role::Agent), after("s", None)).await.unwrap();
+    let mut quick = Feed::open(&world.staff(BuiltinRole::Agent), after("s", None)).await.unwrap();
     assert_eq!(quick.catch_up().await.0.len(), 2);
     for round in 0..10 {
         let mut writers = JoinSet::new();

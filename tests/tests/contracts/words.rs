@@ -34,7 +34,12 @@ pub(crate) fn manual(session: &str, text: &str) -> wire::SayRequest {
 
 /// A call for a human by the button.
 pub(crate) fn escalation(details: &str) -> Escalation {
-    Escalation { reason: "manual".into(), severity: "high".into(), details: details.into(), at_ms: 0 }
+    Escalation {
+        reason: "manual".into(),
+        severity: "high".into(),
+        details: details.into(),
+        ..Escalation::default()
+    }
 }
 
 pub(crate) fn escalate(session: &str, idempotency: Option<Idempotency>) -> wire::EscalateRequest {

@@ -4,7 +4,8 @@ use futures::future::BoxFuture;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, postgres::PgConnectOptions};
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::{BuildError, Configured, Deps, Lifecycle, NodeConfig, Server, Sources, Tree};
-use switchboard_domain::{AgentId, Clock, Failure, Principal, Rng, Role, ServiceName, SessionName};
+use switchboard_db::Db;
+use switchboard_domain::{AgentId, BuiltinRole, Clock, Failure, Principal, Rng, ServiceName, SessionName};
 use switchboard_mesh::{CallContext, Channel, Directory, Mounted, loopback, status::from_status};
 use switchboard_proto::session::v1::{self as wire, session_service_client::SessionServiceClient};
 use switchboard_tests::{
@@ -19,7 +20,7 @@ pub(crate) const START: i64 = 1_770_000_000_000;
 
 /// Patient enough for a slow machine. Nothing looks into the database by itself: whoever waits must be woken.
 /// Little is kept in memory, so that listeners fall behind it.
-const PATIENT: [(&str, &str); 11] = [
+const PATIENT: [(&str, &str); 14] = [
     ("database.acquire_timeout", "60s"),
     ("database.statement_timeout", "60s"),
     ("database.lock_timeout", "60s"),
@@ -31,6 +32,10 @@ const PATIENT: [(&str, &str); 11] = [
     ("session.poll_interval", "10m"),
     ("session.subscriber_queue", "2"),
     ("session.live_tail", "4"),
+    // Somebody works at any time, unless a test says otherwise.
+    ("hours.shift_start", "00:00"),
+    ("hours.shift_end", "24:00"),
+    ("hours.weekends_disabled", "false"),
 ];
 
 /// Where a test's data lives.
@@ -122,6 +127,11 @@ impl World {
         Seed { place: &self.place, clock: &self.clock, rng: &self.rng, life: &self.life }
     }
 
+    /// The database of the session service, for what no caller can bring about.
+    pub(crate) async fn database(&self) -> Db {
+        Db::open(&self.seed().node(&[]).database, ServiceName::Session.snake()).await.unwrap()
+    }
+
     /// The way from one part to a service of this world.
     pub(crate) fn channel(&self, from: ServiceName, to: &Mounted) -> Channel {
         loopback(from, &self.seed().node(&[]).mesh, to.guarded.clone())
@@ -141,7 +151,8 @@ impl World {
     /// A line to some replica of the session service.
     pub(crate) fn line_to(&self, to: &Mounted, from: ServiceName, principal: Principal) -> Line {
         let context = CallContext::background(from, &*self.clock, &*self.rng).acting_as(principal);
-        Line { client: SessionServiceClient::new(self.channel(from, to)), context }
+        let channel = self.channel(from, to);
+        Line { client: SessionServiceClient::new(channel.clone()), channel, context }
     }
 
     /// A customer without a token, at the edge.
@@ -155,9 +166,9 @@ impl World {
     }
 
     /// Somebody of the shop, at the edge.
-    pub(crate) fn staff(&self, role: Role) -> Line {
+    pub(crate) fn staff(&self, role: BuiltinRole) -> Line {
         let id = AgentId::parse("agt_0192f0c1a2b37c4d8e5f60718293a4b5").unwrap();
-        self.line(ServiceName::Gateway, Principal::Agent { id, role })
+        self.line(ServiceName::Gateway, Principal::Agent { id, permissions: role.permissions() })
     }
 
     /// The conductor of turns.
@@ -223,6 +234,7 @@ impl Seed<'_> {
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     client: SessionServiceClient<Channel>,
+    channel: Channel,
     context: CallContext,
 }
 
@@ -246,6 +258,7 @@ calls! {
     claim_turns: ClaimTurnsRequest => ClaimTurnsResponse;
     get_turn: GetTurnRequest => GetTurnResponse;
     escalate: EscalateRequest => CommandResponse;
+    cancel_wait: CancelWaitRequest => CommandResponse;
     set_conversation: SetConversationRequest => CommandResponse;
     get: GetRequest => GetResponse;
     list: ListRequest => ListResponse;
@@ -268,7 +281,16 @@ impl Line {
         self.ask(async move { client.subscribe(request).await }).await
     }
 
-    async fn ask<A>(&self, call: impl Future<Output = Result<Response<A>, Status>>) -> Result<A, Failure> {
+    /// The way to the same service for clients of its other contracts.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Makes a call on this line's behalf.
+    pub(crate) async fn ask<A>(
+        &self,
+        call: impl Future<Output = Result<Response<A>, Status>>,
+    ) -> Result<A, Failure> {
         match self.context.clone().scope(call).await {
             Ok(answer) => Ok(answer.into_inner()),
             Err(status) => Err(from_status(&status)),

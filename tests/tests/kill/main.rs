@@ -1,10 +1,11 @@
 //! `kill -9` at random moments, while customers write and answers are written: every acknowledged message is there exactly
-//! once, the logs have no gaps, every turn comes to an end. `CHAOS_KILLS` says how often (10 unless said), `CHAOS_SEED`
-//! repeats a run's moments and victims.
+//! once, the logs have no gaps, every turn comes to an end; every request out of hours goes out by mail. `CHAOS_KILLS` says
+//! how often (10 unless said), `CHAOS_SEED` repeats a run's moments and victims.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod checker;
 mod customer;
+mod mail;
 mod moments;
 
 use checker::Verdict;
