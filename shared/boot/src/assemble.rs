@@ -11,8 +11,9 @@ use std::{
     collections::BTreeMap, fmt, future::Future, io::Write as _, pin::Pin, process::ExitCode, sync::Arc,
     time::Duration,
 };
+use switchboard_coord::Coord;
 use switchboard_domain::ServiceName;
-use switchboard_mesh::{Directory, Mounted, directory::peers_of, loopback, remote, serve};
+use switchboard_mesh::{CallerSide, Directory, Mounted, directory::peers_of, loopback, remote, serve};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// `EX_USAGE` of sysexits: the configuration cannot be used.
@@ -129,12 +130,19 @@ async fn start(
     let mut here: BTreeMap<ServiceName, Mounted> = BTreeMap::new();
     let mut announcements = Vec::new();
     let mut tasks = Vec::new();
+    let parts: Vec<ServiceName> = builders.iter().map(|(name, _)| *name).collect();
+    let (coord, upkeep) = Coord::open(&node.coord, &parts, &SystemRng)
+        .map_err(|error| BuildError::new("other replicas cannot be reached", error))?;
+    if let Some(upkeep) = upkeep {
+        life.spawn_support(upkeep);
+    }
     for (name, build) in builders {
         let deps = Deps {
             name,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
-            peers: directory(name, &here, node)?,
+            coord: coord.clone(),
+            peers: directory(name, &here, node, life)?,
             tasks: life.clone(),
             node: Arc::clone(node),
         };
@@ -175,13 +183,19 @@ fn directory(
     me: ServiceName,
     here: &BTreeMap<ServiceName, Mounted>,
     node: &NodeConfig,
+    life: &Lifecycle,
 ) -> Result<Directory, BuildError> {
     let mut directory = Directory::new(me);
+    let side = CallerSide { me, access: switchboard_proto::ACCESS, rng: Arc::new(SystemRng) };
     for peer in peers_of(me) {
         let channel = match (here.get(peer), node.peers.of(*peer)) {
-            (Some(mounted), _) => loopback(me, &node.mesh, mounted.guarded.clone()),
-            (None, Some(address)) => remote(me, *peer, address, &node.mesh)
-                .map_err(|error| BuildError::new("a peer's address cannot be used", error))?,
+            (Some(mounted), _) => loopback(me, node.mesh.call_timeout, mounted.guarded.clone()),
+            (None, Some(addresses)) => {
+                let (channel, upkeep) = remote(&side, *peer, addresses, &node.mesh)
+                    .map_err(|error| BuildError::new("a peer's address cannot be used", error))?;
+                life.spawn_support(upkeep);
+                channel
+            }
             (None, None) => switchboard_mesh::channel::nowhere(*peer),
         };
         directory

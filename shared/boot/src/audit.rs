@@ -17,7 +17,8 @@ use tonic::{Request, Response, Status};
 const VERIFY_MAX: i64 = 10_000;
 
 /// A record of what the running call does: actor, address and request are the call's. `before` and `after` are the object
-/// as canonical JSON; only their digests are kept.
+/// as canonical JSON; only their digests are kept. `action` is what is done, as `noun.verb`, the verb in the infinitive:
+/// `agent.update`, not `agent.updated`.
 pub fn record(
     clock: &dyn Clock,
     action: &str,
@@ -26,6 +27,7 @@ pub fn record(
     after: Option<&Value>,
     detail: &Value,
 ) -> NewRecord {
+    debug_assert!(is_action(action), "{action} is not `noun.verb` with an infinitive");
     let context = CallContext::current();
     let digest =
         |value: Option<&Value>| value.map(|value| audit::digest(&value.to_string())).unwrap_or_default();
@@ -41,6 +43,14 @@ pub fn record(
         ip: context.as_ref().and_then(|context| context.client).map(|ip| ip.to_string()).unwrap_or_default(),
         request_id: context.map(|context| context.request.to_string()).unwrap_or_default(),
     }
+}
+
+/// Whether this names an action: words of `a-z` joined by `_` around one full stop, no participle among those of the verb.
+fn is_action(name: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    name.split_once('.').is_some_and(|(noun, verb)| {
+        noun.split('_').all(is_word) && verb.split('_').all(|word| is_word(word) && !word.ends_with("ed"))
+    })
 }
 
 /// The actor without what he may do: the same person stays the same.
@@ -126,5 +136,22 @@ struct AuditError(#[from] DbError);
 impl Fail for AuditError {
     fn failure(&self) -> Failure {
         Failure::new(ErrorKind::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_action;
+
+    #[test]
+    fn actions_are_a_noun_and_an_infinitive() {
+        for good in ["agent.update", "agent.change_password", "quick_reply.edit", "login.end_all"] {
+            assert!(is_action(good), "{good}");
+        }
+        for bad in
+            ["agent.updated", "agent.password_changed", "login.ended_all", "update", "agent.", "a.b.c", "a.B"]
+        {
+            assert!(!is_action(bad), "{bad}");
+        }
     }
 }

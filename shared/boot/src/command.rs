@@ -36,6 +36,7 @@ where
         name,
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
+        coord: switchboard_coord::Coord::alone(),
         peers: Directory::new(name),
         tasks: life.clone(),
         node: Arc::new(node),

@@ -59,6 +59,17 @@ impl Lifecycle {
         })
     }
 
+    /// Spawns work that the others need to the very end, such as the upkeep of connections. It is not waited for: it
+    /// is dropped after all tasks have ended.
+    pub fn spawn_support<F>(&self, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        #[expect(clippy::disallowed_methods, reason = "ends in `on_stop`, after all that are tracked")]
+        let handle = tokio::spawn(work.in_current_span());
+        self.on_stop(move || async move { handle.abort() });
+    }
+
     /// Has `close` run after all tasks have ended, last in first out.
     pub fn on_stop<F, Fut>(&self, close: F)
     where

@@ -14,6 +14,8 @@ pub struct NodeConfig {
     pub node: Node,
     /// Where everything is kept.
     pub database: switchboard_db::Settings,
+    /// What replicas share beside the database.
+    pub coord: switchboard_coord::Settings,
     /// Log lines.
     pub log: Log,
     /// Traces and metrics.
@@ -30,7 +32,7 @@ pub struct NodeConfig {
 
 impl Configured for NodeConfig {
     const SECTIONS: &'static [&'static str] =
-        &["node", "database", "log", "telemetry", "mesh", "serve", "listen", "peers"];
+        &["node", "database", "coord", "log", "telemetry", "mesh", "serve", "listen", "peers"];
 
     fn check(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();

@@ -2,6 +2,7 @@
 
 use crate::{Lifecycle, NodeConfig};
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
+use switchboard_coord::Coord;
 use switchboard_db::Db;
 use switchboard_domain::{Clock, Rng, ServiceName};
 use switchboard_mesh::{Channel, Directory, Mounted, ServerStack, Services, mount};
@@ -15,6 +16,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub rng: Arc<dyn Rng>,
+    /// Hints and budgets that it shares with other replicas.
+    pub coord: Coord,
     /// The peers it may call.
     pub peers: Directory,
     /// Where its tasks live.

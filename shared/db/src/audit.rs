@@ -137,6 +137,18 @@ pub async fn append(tx: &mut Tx, new: NewRecord) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Whether `new` is on record already: the same was done by the same to the same, and `within` stands in the detail.
+///
+/// # Errors
+/// Any [`DbError`] of the statement.
+pub async fn done_before(tx: &mut Tx, new: &NewRecord, within: &str) -> Result<bool, DbError> {
+    const DONE: &str = "SELECT seq FROM audit WHERE object = $1 AND action = $2 AND actor = $3 \
+                        AND detail LIKE '%' || $4 || '%' LIMIT 1";
+    let done =
+        sql(DONE).bind(new.object.as_str()).bind(new.action.as_str()).bind(new.actor.as_str()).bind(within);
+    Ok(tx.fetch_optional::<(i64,)>(done).await?.is_some())
+}
+
 /// Records, newest first.
 ///
 /// # Errors

@@ -106,6 +106,8 @@ pub struct TurnChange {
     pub state: TurnState,
     /// The customer's messages that this turn has seen. Told when it begins.
     pub covers: Vec<MessageId>,
+    /// Whether built-in rules decided in place of the regulator, which could not be asked. Told when it ends.
+    pub degraded: bool,
 }
 
 /// What an entry says.

@@ -141,6 +141,13 @@ impl Calendar {
         }
     }
 
+    /// The date and the time of an instant by this calendar's clock: `2026-11-24`, `09:00`.
+    pub fn local_date_and_time(&self, at: Timestamp) -> (String, String) {
+        let Some(local) = self.local(at) else { return Default::default() };
+        let date = format!("{:04}-{:02}-{:02}", local.year(), local.month(), local.day());
+        (date, format!("{:02}:{:02}", local.hour(), local.minute()))
+    }
+
     fn local(&self, at: Timestamp) -> Option<DateTime<Tz>> {
         let local = DateTime::<Utc>::from_timestamp_millis(at.millis())?.with_timezone(&self.zone);
         // Far from the ends of what can be counted, so that a few days more or less always exist.

@@ -5,6 +5,7 @@
 //! the row to the table test beside it.
 
 pub mod access;
+pub mod backoff;
 pub mod document;
 pub mod entry;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod time;
 pub mod turn;
 
 pub use access::{Access, RateClass, ServiceName};
+pub use backoff::backoff;
 pub use entry::{Entry, EntryBody, Message, Sender, Source};
 pub use error::{ErrorKind, Failure};
 pub use id::{

@@ -10,7 +10,7 @@
 
 use crate::{
     AgentId, ErrorKind, Failure, OfferId, SessionName, Timestamp,
-    session::{AgentRef, Fence, Session},
+    session::{AgentRef, Fence, Session, Status},
 };
 use std::{fmt, str::FromStr};
 
@@ -116,9 +116,9 @@ pub enum Unanswerable {
     /// It was made to somebody else.
     #[error("the offer was made to somebody else")]
     NotYours,
-    /// It has ended like this.
+    /// It has ended like this; how the session stands now.
     #[error("the offer is no longer open")]
-    Gone(OfferState),
+    Gone(OfferState, Status),
 }
 
 impl Unanswerable {
@@ -129,8 +129,10 @@ impl Unanswerable {
             Self::NotYours => {
                 Failure::new(ErrorKind::Forbidden, "NOT_YOUR_OFFER", "只有被请求的坐席才能响应")
             }
-            Self::Gone(state) => {
-                Failure::new(ErrorKind::Conflict, "OFFER_GONE", "请求不存在或已失效").with("state", state)
+            Self::Gone(state, session) => {
+                Failure::new(ErrorKind::Conflict, "OFFER_GONE", "请求不存在或已失效")
+                    .with("state", state)
+                    .with("session_status", session)
             }
         }
     }
@@ -147,13 +149,13 @@ impl Offer {
             return Err(Unanswerable::NotYours);
         }
         if self.state != OfferState::Open {
-            return Err(Unanswerable::Gone(self.state));
+            return Err(Unanswerable::Gone(self.state, session.status));
         }
         if self.is_due(now) {
-            return Err(Unanswerable::Gone(OfferState::Expired));
+            return Err(Unanswerable::Gone(OfferState::Expired, session.status));
         }
         if self.fence != session.fence {
-            return Err(Unanswerable::Gone(OfferState::Withdrawn));
+            return Err(Unanswerable::Gone(OfferState::Withdrawn, session.status));
         }
         Ok(())
     }
@@ -228,14 +230,50 @@ mod tests {
         let table = [
             (OfferState::Open, yes, 0, &session, Ok(())),
             (OfferState::Open, yes, 29_999, &session, Ok(())),
-            (OfferState::Open, yes, 30_000, &session, Err(Unanswerable::Gone(OfferState::Expired))),
-            (OfferState::Open, yes, 0, &passed, Err(Unanswerable::Gone(OfferState::Withdrawn))),
+            (
+                OfferState::Open,
+                yes,
+                30_000,
+                &session,
+                Err(Unanswerable::Gone(OfferState::Expired, session.status)),
+            ),
+            (
+                OfferState::Open,
+                yes,
+                0,
+                &passed,
+                Err(Unanswerable::Gone(OfferState::Withdrawn, session.status)),
+            ),
             (OfferState::Open, other, 0, &session, Err(Unanswerable::NotYours)),
             (OfferState::Accepted, other, 0, &session, Err(Unanswerable::NotYours)),
-            (OfferState::Accepted, yes, 0, &session, Err(Unanswerable::Gone(OfferState::Accepted))),
-            (OfferState::Declined, yes, 0, &session, Err(Unanswerable::Gone(OfferState::Declined))),
-            (OfferState::Expired, yes, 0, &session, Err(Unanswerable::Gone(OfferState::Expired))),
-            (OfferState::Withdrawn, yes, 40_000, &passed, Err(Unanswerable::Gone(OfferState::Withdrawn))),
+            (
+                OfferState::Accepted,
+                yes,
+                0,
+                &session,
+                Err(Unanswerable::Gone(OfferState::Accepted, session.status)),
+            ),
+            (
+                OfferState::Declined,
+                yes,
+                0,
+                &session,
+                Err(Unanswerable::Gone(OfferState::Declined, session.status)),
+            ),
+            (
+                OfferState::Expired,
+                yes,
+                0,
+                &session,
+                Err(Unanswerable::Gone(OfferState::Expired, session.status)),
+            ),
+            (
+                OfferState::Withdrawn,
+                yes,
+                40_000,
+                &passed,
+                Err(Unanswerable::Gone(OfferState::Withdrawn, session.status)),
+            ),
         ];
         for (state, who, at, session, expected) in table {
             let outcome = offer(state).answerable(who, session, Timestamp::from_millis(at));
@@ -266,7 +304,7 @@ mod tests {
         let told = |why: Unanswerable| (why.failure().kind, why.failure().code);
         assert_eq!(told(Unanswerable::Unknown), (ErrorKind::NotFound, "OFFER_GONE".into()));
         assert_eq!(told(Unanswerable::NotYours), (ErrorKind::Forbidden, "NOT_YOUR_OFFER".into()));
-        let gone = Unanswerable::Gone(OfferState::Expired);
+        let gone = Unanswerable::Gone(OfferState::Expired, Status::ManualLive);
         assert_eq!(told(gone), (ErrorKind::Conflict, "OFFER_GONE".into()));
         assert_eq!(gone.failure().facts["state"], "expired");
     }

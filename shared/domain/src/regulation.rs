@@ -7,6 +7,7 @@
 //! To add a rule: add its [`RuleId`], follow the compiler, call it from [`decide`] at its place in the order, add its
 //! settings to [`RuleSet`] and its defaults to `builtin.rs`, then add rows to the tables in `regulation/tests`.
 
+mod alone;
 mod builtin;
 mod episode;
 mod names;
@@ -20,6 +21,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use alone::decide_alone;
 pub use episode::{Decision, EARLIER_MAX, Earlier, Episode, Escalate, NO_RULE_DETAILS, Phase, Speaker};
 pub use names::{Reason, RuleId, Severity, UnknownName};
 pub use normal::normalise;

@@ -10,7 +10,7 @@ mod priority;
 mod tests;
 
 pub use book::{Book, Heard};
-pub use matching::{Candidate, Exclusion, Needs, Ranking, Scored, Scores, Settings, match_agent};
+pub use matching::{Candidate, Exclusion, Needs, Ranking, Scored, Scores, Settings, match_agent, servers};
 pub use priority::{Level, Place, Priority, Waiting};
 
 use serde::{Deserialize, Serialize};

@@ -148,6 +148,11 @@ pub fn sanitize(text: &str) -> String {
     text.replace("\r\n", "\n").chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
+/// The form in which user names are compared: who looks the same is the same, whatever is written large or small.
+pub fn username_key(name: &str) -> String {
+    name.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! A way to call a peer.
 
 use crate::{Outgoing, guard::Guarded, status::to_status};
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 use switchboard_domain::{Failure, ServiceName};
 use tonic::{Status, body::Body};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
@@ -12,12 +12,12 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
 /// A channel to a service in this process. Everything but the socket is as over TCP: metadata, guard, protobuf.
-pub fn loopback(me: ServiceName, settings: &crate::RemoteSettings, server: Guarded) -> Channel {
-    let timeout = settings.call_timeout;
+/// `call_timeout` is the longest wait for a response head.
+pub fn loopback(me: ServiceName, call_timeout: Duration, server: Guarded) -> Channel {
     BoxCloneSyncService::new(
         ServiceBuilder::new()
             // Context and deadline go onto the call here, exactly as before a socket.
-            .layer_fn(|inner| Outgoing::new(inner, me, timeout))
+            .layer_fn(|inner| Outgoing::new(inner, me, call_timeout))
             .map_err(|never: Infallible| match never {})
             .service(server),
     )

@@ -18,7 +18,7 @@ pub use context::CallContext;
 pub use directory::{CALLS, Directory, UnknownPeer};
 pub use guard::{Guarded, ServerStack, guard};
 pub use outgoing::Outgoing;
-pub use remote::{RemoteError, RemoteSettings, remote};
+pub use remote::{AddressError, CallerSide, RemoteSettings, Upkeep, remote};
 pub use reply::{Fail, reply};
 pub use serve::{Grpc, Mounted, ServeError, ServeSettings, Services, mount, serve};
 pub use trace::TraceContext;

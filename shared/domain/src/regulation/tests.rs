@@ -1,5 +1,6 @@
 //! The policy as tables, then as properties.
 
+mod alone;
 mod documents;
 mod languages;
 mod series;

@@ -120,9 +120,8 @@ pub struct Ranking {
 /// Chooses among `candidates` the agent for a session that has waited for `waited`: present, online, with room and with
 /// the skills; then whoever served it last, the best skilled, the least busy, the least recently asked, the smallest id.
 pub fn match_agent(needs: &Needs, candidates: &[Candidate], waited: Duration, settings: Settings) -> Ranking {
-    let relaxed = !needs.skills.is_empty() && waited >= settings.relax_after;
-    let known = |need: &&String| candidates.iter().any(|one| one.present && one.knows(need));
-    let (wanted, unknown): (Vec<_>, Vec<_>) = needs.skills.iter().partition(known);
+    let relaxed = is_relaxed(&needs.skills, waited, settings);
+    let (wanted, unknown) = split(&needs.skills, candidates);
     let required: &[&String] = if relaxed { &[] } else { &wanted };
     let sticky = needs.last_agent.filter(|_| waited < settings.sticky_for);
     let mut scored: Vec<Scored> = candidates
@@ -145,6 +144,30 @@ pub fn match_agent(needs: &Needs, candidates: &[Candidate], waited: Duration, se
         waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
         candidates: scored,
     }
+}
+
+/// How many of `candidates` serve sessions that need `skills`, now or when they are done with what they have: those whom
+/// [`match_agent`] would choose from if nobody were full or had refused.
+pub fn servers(skills: &[String], candidates: &[Candidate], waited: Duration, settings: Settings) -> usize {
+    let (wanted, _) = split(skills, candidates);
+    let required: &[&String] = if is_relaxed(skills, waited, settings) { &[] } else { &wanted };
+    let serves = |one: &&Candidate| {
+        one.present
+            && one.status == Availability::Online
+            && one.max_sessions > 0
+            && required.iter().all(|need| one.knows(need))
+    };
+    candidates.iter().filter(serves).count()
+}
+
+/// Whether somebody has waited long enough for agents without the skills.
+fn is_relaxed(skills: &[String], waited: Duration, settings: Settings) -> bool {
+    !skills.is_empty() && waited >= settings.relax_after
+}
+
+/// What somebody who is present knows, and what nobody does.
+fn split<'s>(skills: &'s [String], candidates: &[Candidate]) -> (Vec<&'s String>, Vec<&'s String>) {
+    skills.iter().partition(|need| candidates.iter().any(|one| one.present && one.knows(need)))
 }
 
 /// The first score in which the best is better than the second.

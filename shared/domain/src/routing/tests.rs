@@ -131,6 +131,27 @@ fn chosen(needs: &Needs, candidates: &[Candidate], waited: u64) -> (Option<Agent
 }
 
 #[test]
+fn who_serves_is_there_takes_sessions_and_knows_what_is_needed() {
+    let team = [
+        Candidate { present: false, ..agent(1) },
+        Candidate { status: Availability::Busy, ..agent(2) },
+        Candidate { live: 3, ..agent(3) },
+        agent(4),
+        Candidate { skills: skilled("refund", 2), ..agent(5) },
+        Candidate { max_sessions: 0, skills: skilled("refund", 2), ..agent(6) },
+    ];
+    let count = |skills: &[&str], waited| {
+        let skills: Vec<String> = skills.iter().map(|skill| (*skill).to_owned()).collect();
+        servers(&skills, &team, Duration::from_secs(waited), SETTINGS)
+    };
+    assert_eq!(count(&[], 0), 3);
+    assert_eq!(count(&["refund"], 59), 1);
+    assert_eq!(count(&["refund"], 60), 3, "anybody will do");
+    assert_eq!(count(&["polishing"], 0), 3, "nobody waits for what nobody knows");
+    assert_eq!(servers(&[], &team[..2], Duration::ZERO, SETTINGS), 0);
+}
+
+#[test]
 fn who_cannot_is_told_why() {
     let needs = Needs { skills: vec!["refund".into()], refused: vec![agent(5).id], ..Needs::default() };
     let absent = Candidate { present: false, ..agent(1) };
