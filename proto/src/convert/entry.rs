@@ -117,6 +117,7 @@ impl From<&TurnChange> for wire::TurnChange {
             turn: value.turn.to_string(),
             state: wire::TurnState::from(value.state).into(),
             covers: value.covers.iter().map(ToString::to_string).collect(),
+            degraded: value.degraded,
         }
     }
 }
@@ -129,6 +130,7 @@ impl TryFrom<wire::TurnChange> for TurnChange {
             turn: parsed(TurnId::parse(&value.turn), "turn_change.turn")?,
             state: value.state().try_into()?,
             covers: parsed(covers, "turn_change.covers")?,
+            degraded: value.degraded,
         })
     }
 }
