@@ -19,6 +19,8 @@ pub(crate) struct Outcome {
     pub(crate) answer_failed: Option<bool>,
     pub(crate) conversation: Option<String>,
     pub(crate) hand_over: Option<(Escalation, HandOverNotice)>,
+    /// Built-in rules decided in place of the regulator.
+    pub(crate) degraded: bool,
 }
 
 impl Outcome {
@@ -31,6 +33,7 @@ impl Outcome {
             answer_failed: None,
             conversation: None,
             hand_over: None,
+            degraded: false,
         }
     }
 
@@ -63,6 +66,7 @@ impl Conductor {
             conversation: outcome.conversation,
             escalation,
             notice: notice.into(),
+            degraded: outcome.degraded,
         };
         let until = Instant::now() + self.settings.record_for;
         let mut pause = FIRST_PAUSE;

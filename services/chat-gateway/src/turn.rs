@@ -195,15 +195,18 @@ impl Conductor {
             earlier: &earlier,
             now: Timestamp::default(), // set when it is asked
         };
-        if let Some(escalation) = self.judge(turn, episode).await.escalation {
-            let outcome = Outcome::silent(TurnState::HandedOver);
+        let verdict = self.judge(turn, episode).await;
+        let degraded = verdict.degraded;
+        if let Some(escalation) = verdict.escalation {
+            let outcome = Outcome { degraded, ..Outcome::silent(TurnState::HandedOver) };
             return Ok(Some(outcome.with_hand_over(escalation, HandOverNotice::Waiting)));
         }
         let until = Instant::now() + self.settings.answer_deadline;
         let Some(mut answering) =
             self.ladder.answer(prompt(turn, &context, &question, parameters)?, until).await
         else {
-            let outcome = Outcome { answer_failed: Some(true), ..Outcome::silent(TurnState::HandedOver) };
+            let outcome =
+                Outcome { answer_failed: Some(true), degraded, ..Outcome::silent(TurnState::HandedOver) };
             return Ok(Some(outcome.with_hand_over(no_answer(), HandOverNotice::AiUnavailable)));
         };
         let answer = self.speak(turn, stage, &mut answering).await;
@@ -218,6 +221,7 @@ impl Conductor {
                 text,
                 conversation,
                 answer_failed: Some(true),
+                degraded,
                 ..Outcome::silent(TurnState::Interrupted)
             };
             return Ok(Some(outcome.with_hand_over(no_answer(), HandOverNotice::AnswerBrokeOff)));
@@ -226,7 +230,8 @@ impl Conductor {
         let verdict = self.judge(turn, episode).await;
         let hand_over = verdict.escalation.map(|escalation| (escalation, HandOverNotice::Waiting));
         let answer_failed = Some(verdict.answer_failed);
-        Ok(Some(Outcome { state, text, sources, answer_failed, conversation, hand_over }))
+        let degraded = degraded || verdict.degraded;
+        Ok(Some(Outcome { state, text, sources, answer_failed, conversation, hand_over, degraded }))
     }
 
     /// A turn that was taken over from a dead worker: what had been shown stays as it was shown, and what keeps killing

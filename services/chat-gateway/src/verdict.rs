@@ -1,11 +1,12 @@
 //! May the bot answer, and was it an answer? The regulator decides; when it cannot be asked in time, the rules that are
-//! built in do, so that a call for a human is never overheard.
+//! built in do, so that a call for a human is never overheard. They are not the shop's own, so doubt goes to a human, and
+//! the turn is marked `degraded`.
 
 use crate::{peers::Peers, turn::Conductor};
 use std::time::Duration;
 use switchboard_domain::{
     Entry, Sender, Timestamp,
-    regulation::{Decision, Earlier, Episode, Phase, RuleId, Rules, Speaker, decide},
+    regulation::{Decision, Earlier, Episode, Phase, RuleId, Rules, Speaker, decide_alone},
     session::Escalation,
 };
 use switchboard_mesh::status::from_status;
@@ -16,6 +17,8 @@ use switchboard_proto::{regulator::v1 as wire, session::v1::Turn};
 pub(crate) struct Verdict {
     pub(crate) escalation: Option<Escalation>,
     pub(crate) answer_failed: bool,
+    /// Whether the built-in rules decided in place of the regulator.
+    pub(crate) degraded: bool,
 }
 
 impl Conductor {
@@ -75,18 +78,18 @@ async fn judge(
         Ok(Ok(answer)) => answer.into_inner(),
         Ok(Err(status)) => {
             tracing::warn!(code = %from_status(&status).code, "regulator away, built-in rules decide");
-            return decide(built_in, &episode).into();
+            return decide_alone(built_in, &episode).into();
         }
         Err(_elapsed) => {
             tracing::warn!("regulator too slow, built-in rules decide");
-            return decide(built_in, &episode).into();
+            return decide_alone(built_in, &episode).into();
         }
     };
     match answer.escalation.map(Escalation::try_from).transpose() {
-        Ok(escalation) => Verdict { escalation, answer_failed: answer.answer_failed },
+        Ok(escalation) => Verdict { escalation, answer_failed: answer.answer_failed, degraded: false },
         Err(error) => {
             tracing::error!(%error, "regulator's answer cannot be read, built-in rules decide");
-            decide(built_in, &episode).into()
+            decide_alone(built_in, &episode).into()
         }
     }
 }
@@ -104,6 +107,7 @@ fn said(earlier: &Earlier<'_>) -> wire::Earlier {
     }
 }
 
+/// A decision of the built-in rules.
 impl From<Decision> for Verdict {
     fn from(decision: Decision) -> Self {
         metrics::counter!("switchboard_verdicts_by_built_in_rules_total").increment(1);
@@ -111,6 +115,7 @@ impl From<Decision> for Verdict {
         let (rules_version, evidence) = (decision.rules_version.to_string(), decision.evidence);
         Self {
             answer_failed: decision.answer_failed,
+            degraded: true,
             escalation: decision.escalate.map(|escalate| Escalation {
                 reason: escalate.reason,
                 severity: escalate.severity,

@@ -28,7 +28,7 @@ use tonic::{Request, Response, Status as Refusal};
 const PAGE: usize = 100;
 /// Transcripts that may wait for the reader.
 const AHEAD: usize = 16;
-/// Entries of one log that are given, the first ones; more than a conversation of a day has.
+/// Entries of one log that are given, the newest ones of the span; more than a conversation of a day has.
 const ENTRIES_MAX: usize = 2000;
 
 /// Answers [`ArchiveService`].
@@ -55,6 +55,7 @@ impl Archive {
         let scan = Scan {
             store: self.store.clone(),
             since: Timestamp::from_millis(request.since_ms),
+            until: Timestamp::from_millis(until),
             // No name is empty: everything before this place is before the end of the span.
             before: Cursor { updated_at: Timestamp::from_millis(until), name: String::new() },
             left: if request.limit == 0 { usize::MAX } else { request.limit as usize },
@@ -90,6 +91,7 @@ impl ArchiveService for Archive {
 struct Scan {
     store: Store,
     since: Timestamp,
+    until: Timestamp,
     before: Cursor,
     left: usize,
     sender: mpsc::Sender<Result<Transcript, Refusal>>,
@@ -113,7 +115,7 @@ impl Scan {
         self.before = Cursor { updated_at: last.updated_at, name: last.name.to_string() };
         self.left -= sessions.len();
         for session in sessions {
-            let entries = self.store.beginning(&session.name, ENTRIES_MAX + 1).await?;
+            let entries = self.store.newest(&session.name, self.since, self.until, ENTRIES_MAX + 1).await?;
             if self.sender.send(Ok(transcript(&session, &entries))).await.is_err() {
                 return Ok(false);
             }
@@ -123,8 +125,10 @@ impl Scan {
 }
 
 fn transcript(session: &Session, entries: &[Entry]) -> Transcript {
-    let mut reader = Reader { stretch: Some(Stretch::default()), ..Reader::default() };
-    for entry in entries.iter().take(ENTRIES_MAX) {
+    let given = &entries[entries.len().saturating_sub(ENTRIES_MAX)..];
+    let stretch = bot_answers(session, given).then(Stretch::default);
+    let mut reader = Reader { stretch, ..Reader::default() };
+    for entry in given {
         match &entry.body {
             EntryBody::Message(message) => reader.message(entry.at, message),
             EntryBody::Status(change) => reader.status(entry.at, change),
@@ -144,7 +148,19 @@ fn transcript(session: &Session, entries: &[Entry]) -> Transcript {
     }
 }
 
-/// Reads a log from its beginning.
+/// Whether the bot may answer where the entries begin: the first change of the status says what it was before.
+fn bot_answers(session: &Session, entries: &[Entry]) -> bool {
+    let first = entries.iter().find_map(|entry| match &entry.body {
+        EntryBody::Status(change) => Some(change.from),
+        EntryBody::Message(_) | EntryBody::Turn(_) | EntryBody::Conversation(_) => None,
+    });
+    match first.unwrap_or(session.status) {
+        Status::BotActive | Status::AfterHoursEmail | Status::Closed => true,
+        Status::PendingManual | Status::ManualLive => false,
+    }
+}
+
+/// Reads a log, or its last part.
 #[derive(Default)]
 struct Reader {
     episodes: Vec<Episode>,

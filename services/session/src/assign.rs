@@ -4,7 +4,7 @@
 
 use crate::{
     error::SessionError,
-    store::{Store, assignment::Offered, queue::Waiter},
+    store::{Store, assignment::Offered, or_next, queue::Waiter},
 };
 use std::time::Duration;
 use switchboard_boot::Lifecycle;
@@ -73,7 +73,8 @@ async fn place(store: &Store, next: &mut Next) -> Result<(), SessionError> {
         if !candidates.iter().any(has_room) {
             return Ok(());
         }
-        place_one(store, waiter, &mut candidates, next).await?;
+        let placed = place_one(store, waiter, &mut candidates, next).await;
+        or_next(placed, waiter.waiting.name.as_str(), "a session cannot be offered");
     }
     Ok(())
 }

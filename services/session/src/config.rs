@@ -48,6 +48,9 @@ pub struct Settings {
     /// How long what agents were told is kept for those who come back.
     #[serde(with = "humantime_serde")]
     pub agent_feed_retention: Duration,
+    /// How long offers that have ended are kept: who was asked for a session, and what he said.
+    #[serde(with = "humantime_serde")]
+    pub offer_retention: Duration,
     /// Shortest time between two hints that the floor changed.
     #[serde(with = "humantime_serde")]
     pub floor_hint_interval: Duration,
@@ -100,6 +103,12 @@ impl Configured for Config {
             problems.push((
                 "session.agent_feed_retention",
                 "at least 1h, or agents who were away for a moment lose their place".into(),
+            ));
+        }
+        if settings.offer_retention < settings.routing.ask_again_after.max(Duration::from_hours(1)) {
+            problems.push((
+                "session.offer_retention",
+                "at least 1h and session.routing.ask_again_after, or agents are asked again who have declined".into(),
             ));
         }
         if settings.floor_hint_interval < Duration::from_millis(10) {

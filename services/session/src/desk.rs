@@ -8,9 +8,9 @@ pub use denied::Denied;
 pub(crate) use expiry::keep as keep_offers;
 
 use crate::{
+    caller::{acting, caller, principal},
     error::SessionError,
     feed,
-    service::principal,
     store::{
         Store,
         desk::{Act, Actor, Command, Done, Posting},
@@ -37,7 +37,7 @@ use tonic::{Request, Response, Status};
 /// Who acts in the running call.
 fn actor() -> Result<Actor, SessionError> {
     let principal = principal();
-    let id = wire::caller(&principal)?;
+    let id = caller()?;
     Ok(Actor { id, supervises: principal.may(Permission::SessionsSupervise) })
 }
 
@@ -77,7 +77,7 @@ impl Desk {
 
     async fn take_over(&self, request: proto::TakeOverRequest) -> Result<Done, SessionError> {
         let principal = principal();
-        let agent = wire::acting(&principal, request.agent)?;
+        let agent = acting(request.agent)?;
         if request.barge_in && !principal.may(Permission::SessionsSupervise) {
             return Err(Denied::BargeIn.into());
         }
@@ -88,7 +88,7 @@ impl Desk {
 
     async fn post(&self, request: proto::PostRequest) -> Result<Done, SessionError> {
         let posting = Posting {
-            agent: wire::acting(&principal(), request.agent)?,
+            agent: acting(request.agent)?,
             session: read::name(&request.session)?,
             text: MessageText::parse(&request.text, AGENT_MESSAGE_MAX_CHARS)?,
             client_message_id: read::key(&request.client_message_id)?,
@@ -112,7 +112,7 @@ impl Desk {
         mut request: proto::TransferRequest,
     ) -> Result<proto::TransferResponse, SessionError> {
         let principal = principal();
-        let from = wire::acting(&principal, request.from.take())?;
+        let from = acting(request.from.take())?;
         let handover = wire::handover(&request, from)?;
         if handover.immediate && !principal.may(Permission::SessionsSupervise) {
             return Err(Denied::Immediate.into());
@@ -133,7 +133,7 @@ impl Desk {
         &self,
         request: proto::AnswerOfferRequest,
     ) -> Result<proto::AnswerOfferResponse, SessionError> {
-        let agent = wire::acting(&principal(), request.agent)?;
+        let agent = acting(request.agent)?;
         let (id, note) = (wire::offer_id(&request.offer)?, wire::answer_note(&request.note)?);
         let offer = self.store.offer(id).await?.ok_or(Unanswerable::Unknown)?;
         if offer.to.id != agent.id {
@@ -162,13 +162,13 @@ impl Desk {
                 self.store.session(&name).await?;
                 self.store.offers_of(&name, limit).await?
             }
-            None => self.store.offers_to(wire::caller(&principal())?, limit).await?,
+            None => self.store.offers_to(caller()?, limit).await?,
         };
         Ok(proto::ListOffersResponse { offers: offers.iter().map(wire::offer_told).collect() })
     }
 
     async fn add_note(&self, request: proto::AddNoteRequest) -> Result<proto::NoteResponse, SessionError> {
-        let author = wire::acting(&principal(), request.author)?;
+        let author = acting(request.author)?;
         let max = self.store.settings.mentions_max;
         let wording = wire::wording(&request.text, request.mentions, max)?;
         let (name, repeatable) = (read::name(&request.session)?, read::repeatable(request.idempotency)?);
@@ -214,7 +214,8 @@ impl Desk {
     async fn put_tag(&self, request: proto::PutTagRequest) -> Result<proto::TagResponse, SessionError> {
         let tag = wire::tag(request.tag)?;
         let record = self.store.record("tag.put", &tag.id);
-        let tag = self.store.put_tag(tag, record).await?;
+        let (by, key) = (caller()?, read::repeatable(request.idempotency)?);
+        let tag = self.store.put_tag(tag, by, key, record).await?;
         Ok(proto::TagResponse { tag: Some(wire::tag_told(tag)) })
     }
 
@@ -222,7 +223,6 @@ impl Desk {
         &self,
         request: proto::DeleteTagRequest,
     ) -> Result<proto::DeleteTagResponse, SessionError> {
-        self.store.deletable_tag(&request.id).await?;
         let record = self.store.record("tag.delete", &request.id);
         self.store.delete_tag(request.id, record).await?;
         Ok(proto::DeleteTagResponse {})
@@ -346,7 +346,7 @@ impl DeskService for Desk {
         request: Request<proto::SubscribeAgentRequest>,
     ) -> Reply<Self::SubscribeAgentStream> {
         reply(async {
-            let agent = wire::caller(&principal())?;
+            let agent = caller()?;
             let stream = feed::open(&self.store, &self.tasks, agent, request.into_inner().after).await?;
             Ok::<Self::SubscribeAgentStream, SessionError>(Box::pin(stream))
         })

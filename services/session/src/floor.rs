@@ -6,10 +6,16 @@ mod wire;
 
 pub(crate) use places::tell;
 pub use settings::{FindSettings, Phrases, QueueSettings, RoutingSettings};
+pub(crate) use wire::priority;
 
-use crate::{error::SessionError, store::Store};
-use switchboard_domain::{AgentId, ErrorKind, Failure, Permission, Principal, Timestamp, limits::PAGE_MAX};
-use switchboard_mesh::{CallContext, reply};
+use crate::{
+    caller::principal,
+    error::SessionError,
+    store::{Store, summaries::Listed},
+};
+use std::collections::HashMap;
+use switchboard_domain::{AgentId, ErrorKind, Failure, Permission, Timestamp, limits::PAGE_MAX};
+use switchboard_mesh::reply;
 use switchboard_proto::{
     convert::WireError,
     session::v1::{
@@ -32,7 +38,11 @@ impl Floor {
     }
 
     async fn find(&self, request: FindRequest) -> Result<FindResponse, SessionError> {
-        let query = wire::query(request)?;
+        let owner = match &request.agent {
+            Some(named) => Some(self.store.agent_named(named).await?),
+            None => None,
+        };
+        let query = wire::query(request, owner)?;
         let found = self.store.find(&query).await?;
         let now = self.store.clock.now();
         let summaries = found.sessions.iter().map(|listed| wire::summary(&self.store, listed, now)).collect();
@@ -53,11 +63,17 @@ impl Floor {
         let waiters = self.store.waiters(&request.queue, limit).await?;
         let names: Vec<String> = waiters.iter().map(|waiter| waiter.waiting.name.to_string()).collect();
         let offered = self.store.offered_to(&names).await?;
-        let one_place = self.store.time_for_a_place().await?;
+        let pace = self.store.pace().await?;
+        let waits: HashMap<&str, Option<i64>> = (1_u32..)
+            .zip(&waiters)
+            .map(|(position, waiter)| (waiter.waiting.name.as_str(), pace.wait_ms(waiter, position)))
+            .collect();
         let now = self.store.clock.now();
         let listed = self.store.listed(&names).await?;
-        let place =
-            |(position, listed)| wire::place(&self.store, position, &listed, &offered, one_place, now);
+        let place = |(position, listed): (u32, Listed)| {
+            let wait = waits.get(listed.session.name.as_str()).copied().flatten();
+            wire::place(&self.store, position, &listed, &offered, wait, now)
+        };
         let places: Vec<Place> = (1_u32..).zip(listed).map(place).collect();
         Ok(GetQueueResponse {
             places,
@@ -91,7 +107,7 @@ impl Floor {
 
     /// Whose numbers: the caller's, or with the permission another's.
     fn agent(asked: &str) -> Result<AgentId, SessionError> {
-        let principal = CallContext::current().map_or(Principal::Anonymous, |context| context.principal);
+        let principal = principal();
         if asked.is_empty() {
             return principal.agent().ok_or_else(|| WireError::new("agent").into());
         }

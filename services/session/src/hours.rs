@@ -127,6 +127,10 @@ impl WorkingHours {
         Ok(this)
     }
 
+    fn db(&self) -> &Db {
+        &self.0.db
+    }
+
     /// The hours that count now.
     ///
     /// # Errors

@@ -2,9 +2,11 @@
 //! not ask the database; the log is the truth, and a hint that is lost or comes out of order only costs a read.
 
 mod agents;
+mod elsewhere;
 mod signals;
 
 pub(crate) use agents::AgentListener;
+pub(crate) use elsewhere::hear;
 pub(crate) use signals::{Signal, Signals};
 
 use parking_lot::Mutex;
@@ -13,6 +15,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use switchboard_coord::{Bus, Hint};
 use switchboard_domain::{Entry, Seq, SessionName};
 use tokio::sync::{Notify, watch};
 
@@ -27,6 +30,8 @@ pub(crate) struct Hub {
     floor: watch::Sender<u64>,
     floor_counts: watch::Sender<Option<FloorCounts>>,
     typing_interval: Duration,
+    /// To the other replicas.
+    bus: Bus,
 }
 
 /// How many customers wait for an agent, and how many talk to one.
@@ -56,7 +61,7 @@ pub(crate) struct Listener {
 impl Hub {
     /// A hub that keeps up to `keep` entries for each session that is listened to, and tells at most once in
     /// `typing_interval` that the same side is writing.
-    pub(crate) fn new(keep: usize, typing_interval: Duration) -> Arc<Self> {
+    pub(crate) fn new(keep: usize, typing_interval: Duration, bus: Bus) -> Arc<Self> {
         Arc::new(Self {
             tails: Mutex::default(),
             keep,
@@ -66,6 +71,7 @@ impl Hub {
             floor: watch::Sender::new(0),
             floor_counts: watch::Sender::new(None),
             typing_interval,
+            bus,
         })
     }
 
@@ -84,9 +90,15 @@ impl Hub {
         Listener { hub: Arc::clone(self), name: name.clone(), tail, head }
     }
 
+    /// Whether anybody listens to any session here.
+    pub(crate) fn is_listened_to(&self) -> bool {
+        !self.tails.lock().is_empty()
+    }
+
     /// Tells of entries of one commit, after it.
     pub(crate) fn publish(&self, name: &SessionName, entries: &[Entry]) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+        self.bus.tell_others(Hint::Session { name: name.to_string(), seq: last.seq.get() });
         let Some(tail) = self.tails.lock().get(name).cloned() else { return };
         {
             let mut recent = tail.recent.lock();
@@ -105,15 +117,12 @@ impl Hub {
                 recent.pop_front();
             }
         }
-        tail.head.send_if_modified(|head| {
-            let newer = last.seq > *head;
-            *head = last.seq.max(*head);
-            newer
-        });
+        tail.advance(last.seq);
     }
 
     /// Tells that an offer was made or has ended.
     pub(crate) fn offers_changed(&self) {
+        self.bus.tell_others(Hint::Offers);
         self.offers.notify_one();
     }
 
@@ -125,6 +134,12 @@ impl Hub {
     /// Tells that somebody began or ceased to wait, that a session has another owner, that an offer has ended, or that
     /// an agent came or went.
     pub(crate) fn floor_changed(&self) {
+        self.bus.tell_others(Hint::Floor);
+        self.look_at_floor();
+    }
+
+    /// The same, known here only: a customer begins to listen, or another replica told it.
+    pub(crate) fn look_at_floor(&self) {
         self.floor.send_modify(|changes| *changes = changes.wrapping_add(1));
     }
 
@@ -145,12 +160,23 @@ impl Hub {
 
     /// Tells that the outbox has something.
     pub(crate) fn outbox_filled(&self) {
+        self.bus.tell_others(Hint::Outbox);
         self.outbox.notify_waiters();
     }
 
     /// Completes when the outbox may have something new. Register before reading.
     pub(crate) fn outbox(&self) -> tokio::sync::futures::Notified<'_> {
         self.outbox.notified()
+    }
+}
+
+impl Tail {
+    fn advance(&self, seq: Seq) {
+        self.head.send_if_modified(|head| {
+            let newer = seq > *head;
+            *head = seq.max(*head);
+            newer
+        });
     }
 }
 
@@ -184,7 +210,7 @@ impl Drop for Listener {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use switchboard_domain::{EntryBody, Timestamp};
 
@@ -202,9 +228,14 @@ mod tests {
         found.map(|entries| entries.iter().map(|entry| entry.seq.get()).collect())
     }
 
+    /// A hub without other replicas.
+    pub(crate) fn alone(keep: usize) -> Arc<Hub> {
+        Hub::new(keep, Duration::ZERO, switchboard_coord::Coord::alone().bus().clone())
+    }
+
     #[tokio::test]
     async fn commits_told_out_of_order_never_show_a_gap() {
-        let hub = Hub::new(8, Duration::ZERO);
+        let hub = alone(8);
         let name = SessionName::parse("s").unwrap();
         let mut listener = hub.listen(&name);
         hub.publish(&name, &entries(&name, 1..=2));
@@ -218,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_bounded_and_freed() {
-        let hub = Hub::new(3, Duration::ZERO);
+        let hub = alone(3);
         let name = SessionName::parse("s").unwrap();
         let (one, two) = (hub.listen(&name), hub.listen(&name));
         hub.publish(&name, &entries(&name, 1..=5));

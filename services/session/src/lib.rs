@@ -8,6 +8,7 @@
 
 mod archive;
 mod assign;
+mod caller;
 mod config;
 mod desk;
 mod error;
@@ -15,6 +16,7 @@ mod feed;
 mod floor;
 mod hours;
 mod hub;
+mod insight;
 mod service;
 mod signals;
 mod store;
@@ -50,10 +52,12 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 pub async fn build(config: Config, deps: Deps) -> Result<Server, BuildError> {
     let db = deps.open_db(&MIGRATIONS).await?;
     let hours = hours::WorkingHours::open(db.clone(), &config.hours).await?;
-    let store =
-        store::Store::open(db.clone(), deps.clock.clone(), deps.rng.clone(), config.session, hours.clone())
-            .await
-            .map_err(|error| BuildError::new("the session store cannot be read", error))?;
+    let bus = deps.coord.bus().clone();
+    let hints = bus.listen();
+    let (clock, rng) = (deps.clock.clone(), deps.rng.clone());
+    let store = store::Store::open(db.clone(), clock, rng, config.session, hours.clone(), bus)
+        .await
+        .map_err(|error| BuildError::new("the session store cannot be read", error))?;
     let service = service::Service::new(store.clone(), deps.tasks.clone());
     let hours = hours::HoursDesk::new(hours, deps.clock.clone());
     let archive = archive::Archive::new(store.clone(), deps.tasks.clone());
@@ -71,10 +75,12 @@ pub async fn build(config: Config, deps: Deps) -> Result<Server, BuildError> {
     let hinting = feed::hint(store.clone(), deps.tasks.clone());
     let assigning = assign::keep(store.clone(), deps.tasks.clone());
     let telling = floor::tell(store.clone(), deps.tasks.clone());
+    let hearing = hub::hear(store.hub.clone(), hints, deps.tasks.clone());
     let cleaning = clean_up(store, deps.tasks.clone());
     Ok(Server::new(mounted)
         .with_database(db)
         .with_task(Task::new("session.clean_up", cleaning))
+        .with_task(Task::new("session.hear", hearing))
         .with_task(Task::new("session.assignment", assigning))
         .with_task(Task::new("session.places", telling))
         .with_task(Task::new("session.hours", keeping))

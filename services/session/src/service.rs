@@ -1,20 +1,22 @@
 //! The RPCs: parse, one call into the store, reply.
 
 use crate::{
+    caller::principal,
     error::SessionError,
-    store::{Begun, Cursor, Next, Page, Store, authorize},
+    insight,
+    store::{Begun, Next, Page, Store, authorize},
     subscribe, wire as read,
 };
 use std::{pin::Pin, time::Duration};
 use switchboard_boot::Lifecycle;
 use switchboard_domain::{
-    Principal, Session, SessionName,
+    Session, SessionName,
     limits::{HISTORY_TAIL, PAGE_MAX},
     session::{Escalation, Event},
 };
-use switchboard_mesh::{CallContext, reply};
+use switchboard_mesh::reply;
 use switchboard_proto::{
-    convert::{WireError, entries_to_wire, status_from_wire},
+    convert::{WireError, entries_to_wire},
     session::v1::{self as wire, session_service_server::SessionService},
 };
 use tokio_stream::Stream;
@@ -59,7 +61,9 @@ impl Service {
         let session = self.store.session(&name).await?;
         let tail = self.tail(&session, request.tail as usize).await?;
         let progress = self.store.progress(&name).await?;
+        let insight = insight::of(&self.store, &session).await?;
         Ok(wire::GetResponse {
+            insight,
             epoch: self.store.epoch.get(),
             tail: entries_to_wire(&tail),
             session: Some((&session).into()),
@@ -97,19 +101,6 @@ impl Service {
             entries: entries_to_wire(&entries),
             replayed,
         }
-    }
-
-    async fn list(&self, request: wire::ListRequest) -> Result<wire::ListResponse, SessionError> {
-        let status = request.status.map(|number| status_from_wire(number, "status")).transpose()?;
-        let limit = page_size(request.limit);
-        let (sessions, more) = self.store.list(status, read::cursor(&request.page_token)?, limit).await?;
-        let next = sessions.last().filter(|_| more).map(|session| {
-            read::page_token(&Cursor { updated_at: session.updated_at, name: session.name.to_string() })
-        });
-        Ok(wire::ListResponse {
-            sessions: sessions.iter().map(Into::into).collect(),
-            next_page_token: next.unwrap_or_default(),
-        })
     }
 
     async fn list_entries(
@@ -162,11 +153,6 @@ impl Service {
             }
         }
     }
-}
-
-/// On whose behalf the running call is.
-pub(crate) fn principal() -> Principal {
-    CallContext::current().map_or(Principal::Anonymous, |context| context.principal)
 }
 
 /// A session that the caller may see.
@@ -320,13 +306,6 @@ impl SessionService for Service {
 
     async fn get(&self, request: Request<wire::GetRequest>) -> Result<Response<wire::GetResponse>, Status> {
         reply(self.get(request.into_inner())).await
-    }
-
-    async fn list(
-        &self,
-        request: Request<wire::ListRequest>,
-    ) -> Result<Response<wire::ListResponse>, Status> {
-        reply(self.list(request.into_inner())).await
     }
 
     async fn list_entries(

@@ -1,9 +1,9 @@
 //! `SignalService`: the small signals beside a conversation.
 
 use crate::{
+    caller::principal,
     error::SessionError,
     hub::Signal,
-    service::principal,
     store::{
         Store,
         receipts::{Reached, Side},

@@ -3,6 +3,7 @@
 mod archive;
 pub(crate) mod assignment;
 pub(crate) mod assists;
+mod clean_up;
 mod commands;
 pub(crate) mod customers;
 pub(crate) mod desk;
@@ -14,6 +15,7 @@ mod outbox;
 mod passing;
 #[cfg(test)]
 mod plans;
+mod presence;
 pub(crate) mod queue;
 mod read;
 pub(crate) mod receipts;
@@ -37,6 +39,7 @@ pub(crate) use unit::Committed;
 
 use crate::{config::Settings, error::SessionError, hours::WorkingHours, hub::Hub};
 use std::sync::Arc;
+use switchboard_coord::Bus;
 use switchboard_db::{Db, audit::NewRecord, sql};
 use switchboard_domain::{Clock, Principal, Rng, SessionName, routing::Book, session::LogEpoch};
 use switchboard_mesh::CallContext;
@@ -63,6 +66,7 @@ impl Store {
         rng: Arc<dyn Rng>,
         settings: Settings,
         hours: WorkingHours,
+        bus: Bus,
     ) -> Result<Self, SessionError> {
         let now = clock.now().seconds();
         let epoch = db
@@ -77,7 +81,7 @@ impl Store {
                 })
             })
             .await?;
-        let hub = Hub::new(settings.live_tail, settings.typing_interval);
+        let hub = Hub::new(settings.live_tail, settings.typing_interval, bus);
         let book = Arc::new(settings.book());
         Ok(Self {
             db,
@@ -110,6 +114,14 @@ impl Store {
             self.hub.floor_changed();
         }
     }
+}
+
+/// Of many sessions that are looked after, one that fails costs itself: the next one is tried, and it again another time.
+pub(crate) fn or_next<T: Default>(outcome: Result<T, SessionError>, session: &str, what: &'static str) -> T {
+    outcome.unwrap_or_else(|error| {
+        tracing::warn!(session, error = switchboard_mesh::reply::chain(&error), "{what}");
+        T::default()
+    })
 }
 
 /// Whether somebody may see or change a session: its visitor, people of the shop, parts of the mesh.

@@ -9,6 +9,7 @@
 use crate::{
     error::SessionError,
     hub::{Listener, Signals},
+    insight,
     store::{
         Page, Store,
         receipts::{Progress, Reached},
@@ -49,7 +50,12 @@ pub(crate) async fn open(
         Some(_) => Vec::new(),
         None => store.entries(&name, Page::Before(session.head.next()), HISTORY_TAIL, true).await?.0,
     };
+    let insight = match from {
+        Some(_) => None,
+        None => insight::of(store, &session).await?,
+    };
     let opened = Opened {
+        insight,
         session: Some((&session).into()),
         epoch: store.epoch.get(),
         reset: from.is_none(),
@@ -58,7 +64,7 @@ pub(crate) async fn open(
     let (sender, receiver) = mpsc::channel(store.settings.subscriber_queue);
     if session.status == SessionStatus::PendingManual {
         // Whoever reckons the places in the queue does so for this listener, too.
-        store.hub.floor_changed();
+        store.hub.look_at_floor();
     }
     let last = from.unwrap_or(session.head);
     let pump = Pump { store: store.clone(), name, listener, signals, sender, last, told: None };

@@ -3,15 +3,17 @@
 mod read;
 
 use crate::{
+    caller::{acting, caller, principal},
     error::SessionError,
     store::{Store, replies::ReplyFilter},
     wire as session_wire,
 };
 use std::collections::BTreeMap;
 use switchboard_domain::{
-    AgentId, Permission, Principal, ReplyId, Session, Timestamp, entry::AgentRef, quick_reply::fill,
+    AgentId, ErrorKind, Failure, Permission, ReplyId, Session, Timestamp, entry::AgentRef, hours::Calendar,
+    quick_reply::fill, session::DEFAULT_QUEUE,
 };
-use switchboard_mesh::{CallContext, reply};
+use switchboard_mesh::reply;
 use switchboard_proto::session::v1::{self as wire, tools_service_server::ToolsService};
 use tonic::{Request, Response, Status};
 
@@ -51,7 +53,7 @@ impl Tools {
 
     async fn put_reply(&self, request: wire::PutReplyRequest) -> Result<wire::ReplyResponse, SessionError> {
         let (by, any) = reader()?;
-        let owner = read::acting(request.agent.clone(), by)?;
+        let owner = acting(request.agent.clone())?;
         let id = request.id.clone();
         let key = session_wire::repeatable(request.idempotency.clone())?;
         let edit = read::reply_edit(request)?;
@@ -68,17 +70,23 @@ impl Tools {
         request: wire::UseReplyRequest,
     ) -> Result<wire::UseReplyResponse, SessionError> {
         let (by, all) = reader()?;
+        if !request.session.is_empty() && !principal().may(Permission::SessionsRead) {
+            return Err(may_not_read().into());
+        }
         let id: ReplyId = read::reply_id(&request.id)?;
-        let agent = read::acting(request.agent, by)?;
+        let agent = acting(request.agent)?;
         let row = self.store.reply(id, by, all).await?;
         let mut values = BTreeMap::new();
+        let mut queue = DEFAULT_QUEUE.to_owned();
         if !request.session.is_empty() {
             let name = session_wire::name(&request.session)?;
             let (session, noted) = self.store.customer(&name).await?;
             values.extend(noted.attributes);
             values.extend(known(&session));
+            queue = session.desk.queue;
         }
-        values.extend(present(&agent, self.store.clock.now()));
+        let hours = self.store.hours.current().await?;
+        values.extend(present(&agent, hours.hours.calendar(&queue), self.store.clock.now()));
         values.extend(read::values(request.values)?);
         let (text, replaced) = fill(&row.content, |name| values.get(name).map(String::as_str));
         self.store.count_use(id, by, session_wire::repeatable(request.idempotency)?).await?;
@@ -109,15 +117,14 @@ impl Tools {
         &self,
         request: wire::EditProfileRequest,
     ) -> Result<wire::ProfileResponse, SessionError> {
-        let (by, _) = reader()?;
+        let by = caller()?;
         let name = session_wire::name(&request.session)?;
         let (session, noted) = self.store.edit_customer(name, by, read::customer_edit(request)?).await?;
         Ok(wire::ProfileResponse { profile: Some(read::profile(&session, noted)) })
     }
 
     async fn ask(&self, request: wire::AskAssistRequest) -> Result<wire::AssistResponse, SessionError> {
-        let (by, _) = reader()?;
-        let requester = read::acting(request.requester, by)?;
+        let requester = acting(request.requester)?;
         let session = session_wire::name(&request.session)?;
         let question = read::text(&request.question, read::QUESTION_MAX)?;
         let key = session_wire::repeatable(request.idempotency)?;
@@ -126,7 +133,7 @@ impl Tools {
     }
 
     async fn answer(&self, request: wire::AnswerAssistRequest) -> Result<wire::AssistResponse, SessionError> {
-        let (by, _) = reader()?;
+        let by = caller()?;
         let answer = read::text(&request.answer, read::QUESTION_MAX)?;
         let answered = self.store.answer_assist(read::assist_id(&request.id)?, by, answer).await?;
         Ok(wire::AssistResponse { assist: Some(read::assist(answered)) })
@@ -136,7 +143,7 @@ impl Tools {
         &self,
         request: wire::ListAssistsRequest,
     ) -> Result<wire::ListAssistsResponse, SessionError> {
-        let (by, _) = reader()?;
+        let by = caller()?;
         let answered = read::assist_status(&request.status)?;
         let (received, sent, pending) = self.store.assists(by, answered, read::limit(request.limit)).await?;
         Ok(wire::ListAssistsResponse {
@@ -149,9 +156,13 @@ impl Tools {
 
 /// The calling agent, and whether he manages everybody's quick replies.
 fn reader() -> Result<(AgentId, bool), SessionError> {
-    let principal = CallContext::current().map_or(Principal::Anonymous, |context| context.principal);
-    let id = principal.agent().ok_or(SessionError::TokenRequired)?;
-    Ok((id, principal.may(Permission::RepliesManage)))
+    Ok((caller()?, principal().may(Permission::RepliesManage)))
+}
+
+fn may_not_read() -> Failure {
+    let told = "a customer's values need the permission sessions.read";
+    Failure::new(ErrorKind::Forbidden, "PERMISSION_REQUIRED", told)
+        .with("permission", Permission::SessionsRead.as_str())
 }
 
 /// What the session says of its customer, under the names of the contract.
@@ -161,9 +172,9 @@ fn known(session: &Session) -> Vec<(String, String)> {
     nickname.into_iter().chain(email).collect()
 }
 
-/// What is true at this moment. The time is UTC until the edge gives the shop's own as a value.
-fn present(agent: &AgentRef, now: Timestamp) -> Vec<(String, String)> {
-    let (date, time) = read::date_and_time(now);
+/// What is true at this moment, by the clock of the queue's hours.
+fn present(agent: &AgentRef, hours: &Calendar, now: Timestamp) -> Vec<(String, String)> {
+    let (date, time) = hours.local_date_and_time(now);
     [("agent_name", agent.name.clone()), ("current_date", date), ("current_time", time)]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

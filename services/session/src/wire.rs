@@ -1,11 +1,12 @@
 //! Requests of the wire, parsed; what the store gives, as replies.
 
 use crate::{
+    caller::principal,
     error::SessionError,
-    store::{Cursor, Finish, Held, Next, OutboxEvent, Repeatable, Said, Utterance},
+    store::{Finish, Held, Next, OutboxEvent, Repeatable, Said, Utterance},
 };
 use switchboard_domain::{
-    ClientMessageId, Failure, MessageText, Principal, SessionName, Timestamp, TurnId,
+    ClientMessageId, Failure, MessageText, Principal, SessionName, TurnId,
     limits::MESSAGE_MAX_CHARS,
     notice::Notice,
     session::{Escalation, Fence, LogEpoch, Via},
@@ -34,7 +35,8 @@ pub(crate) fn key(text: &str) -> Result<Option<ClientMessageId>, Failure> {
 
 pub(crate) fn repeatable(idempotency: Option<Idempotency>) -> Result<Option<Repeatable>, SessionError> {
     let Some(idempotency) = idempotency else { return Ok(None) };
-    Ok(key(&idempotency.key)?.map(|key| Repeatable { key, fingerprint: idempotency.fingerprint }))
+    let fingerprint = idempotency.fingerprint;
+    Ok(key(&idempotency.key)?.map(|key| Repeatable { key, fingerprint, by: principal() }))
 }
 
 pub(crate) fn utterance(request: wire::SayRequest, principal: Principal) -> Result<Utterance, SessionError> {
@@ -76,6 +78,7 @@ pub(crate) fn finish(request: wire::FinishTurnRequest) -> Result<Finish, Session
         answer_failed: request.answer_failed,
         conversation: request.conversation.filter(|id| !id.is_empty()),
         hand_over: escalation.map(|escalation| (escalation, notice)),
+        degraded: request.degraded,
     })
 }
 
@@ -126,20 +129,4 @@ pub(crate) fn event(event: OutboxEvent) -> wire::OutboxEvent {
         attempts: u32::try_from(event.attempts).unwrap_or(u32::MAX),
         traceparent: event.traceparent,
     }
-}
-
-/// `<milliseconds>.<name>`; opaque to clients.
-pub(crate) fn page_token(cursor: &Cursor) -> String {
-    format!("{}.{}", cursor.updated_at.millis(), cursor.name)
-}
-
-pub(crate) fn cursor(token: &str) -> Result<Option<Cursor>, SessionError> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let parsed = token.split_once('.').and_then(|(at, name)| {
-        let updated_at = Timestamp::from_millis(at.parse().ok()?);
-        Some(Cursor { updated_at, name: SessionName::parse(name).ok()?.to_string() })
-    });
-    parsed.map(Some).ok_or_else(|| WireError::new("page_token").into())
 }

@@ -23,6 +23,9 @@ pub enum Denied {
     /// The agent is not there.
     #[error("the agent is not there")]
     AgentOffline,
+    /// The agent may not serve sessions.
+    #[error("the agent may not serve sessions")]
+    CannotServe,
     /// The session is offered to somebody already.
     #[error("a transfer is under way")]
     TransferPending,
@@ -80,6 +83,7 @@ impl Denied {
             Self::ReasonRequired => new(ErrorKind::Invalid, "REASON_REQUIRED", "转接原因不能为空"),
             Self::UnknownAgent => new(ErrorKind::NotFound, "UNKNOWN_AGENT", "目标坐席不存在"),
             Self::AgentOffline => new(ErrorKind::Conflict, "AGENT_OFFLINE", "目标坐席不在线"),
+            Self::CannotServe => new(ErrorKind::Conflict, "AGENT_CANNOT_SERVE", "目标坐席没有接待会话的权限"),
             Self::TransferPending => new(ErrorKind::Conflict, "TRANSFER_PENDING", "会话已有待确认的转接请求"),
             Self::NoteNotFound => new(ErrorKind::NotFound, "NOTE_NOT_FOUND", "备注不存在"),
             Self::NotAuthor => new(ErrorKind::Forbidden, "NOT_AUTHOR", "只有作者或主管可以修改备注"),

@@ -10,12 +10,12 @@ use crate::{
     },
 };
 use switchboard_domain::{
-    AgentId, ErrorKind, Failure, NoteId, OfferId, Principal, Timestamp,
+    ErrorKind, Failure, NoteId, OfferId, Timestamp,
     entry::AgentRef,
     limits::PAGE_MAX,
     offer::{Offer, OfferKind, OfferState},
 };
-use switchboard_proto::{common::v1 as common, convert::WireError, session::v1 as wire};
+use switchboard_proto::{convert::WireError, session::v1 as wire};
 
 /// Longest reason of a release, a close or a transfer, in characters.
 const REASON_MAX: usize = 200;
@@ -29,20 +29,6 @@ const NOTE_MAX: usize = 2000;
 const TAG_NAME_MAX: usize = 40;
 /// Longest icon of a tag: one emoji may be many characters.
 const TAG_ICON_MAX: usize = 16;
-
-/// The caller, if he is the one whom the request names.
-pub(super) fn acting(
-    principal: &Principal,
-    named: Option<common::AgentRef>,
-) -> Result<AgentRef, SessionError> {
-    let named: AgentRef = named.ok_or(WireError::new("agent"))?.try_into()?;
-    if principal.agent() == Some(named.id) { Ok(named) } else { Err(Denied::IdentityMismatch.into()) }
-}
-
-/// The caller's account.
-pub(super) fn caller(principal: &Principal) -> Result<AgentId, SessionError> {
-    principal.agent().ok_or_else(|| Denied::IdentityMismatch.into())
-}
 
 /// A text of bounded length without control characters other than line feed and tab; trimmed.
 fn bounded(field: &'static str, text: &str, max: usize) -> Result<String, SessionError> {

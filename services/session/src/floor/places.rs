@@ -1,7 +1,7 @@
 //! Tells waiting customers who listen here where they stand: after each change of the floor, not too often, and only
 //! those at the head of the queue.
 
-use crate::{error::SessionError, floor::wire::estimated_ms, hub::Signal, store::Store};
+use crate::{error::SessionError, hub::Signal, store::Store};
 use std::collections::{HashMap, HashSet};
 use switchboard_boot::Lifecycle;
 use switchboard_domain::SessionName;
@@ -15,18 +15,19 @@ pub(crate) async fn tell(store: Store, tasks: Lifecycle) {
     let mut told = HashSet::new();
     loop {
         floor.mark_unchanged();
-        match look(&store).await {
-            Ok(places) => told = say(&store, places, &told),
-            Err(error) => {
-                tracing::warn!(error = switchboard_mesh::reply::chain(&error), "places cannot be told");
+        if store.hub.is_listened_to() {
+            match look(&store).await {
+                Ok(places) => told = say(&store, places, &told),
+                Err(error) => {
+                    tracing::warn!(error = switchboard_mesh::reply::chain(&error), "places cannot be told");
+                }
             }
         }
         let (soonest, latest) = (store.settings.queue.told_every, store.settings.poll_interval);
-        // While somebody waits: another replica's commits, and customers who begin to listen, wake nobody here.
-        let idle = told.is_empty();
+        // Another replica's commits, and customers who begin to listen, wake nobody here.
         tokio::select! {
             () = async { tokio::time::sleep(soonest).await; let _ = floor.changed().await; } => {}
-            () = tokio::time::sleep(latest.max(soonest)), if !idle => {}
+            () = tokio::time::sleep(latest.max(soonest)) => {}
             () = &mut stopping => return,
         }
     }
@@ -38,7 +39,7 @@ async fn look(store: &Store) -> Result<Vec<(SessionName, QueuePosition)>, Sessio
     if waiters.is_empty() {
         return Ok(Vec::new());
     }
-    let one_place = store.time_for_a_place().await?;
+    let pace = store.pace().await?;
     let mut queues: HashMap<String, (u32, u32)> = HashMap::new();
     let mut places = Vec::with_capacity(waiters.len());
     for waiter in waiters {
@@ -48,8 +49,10 @@ async fn look(store: &Store) -> Result<Vec<(SessionName, QueuePosition)>, Sessio
             None => (0, waiting_in(store, &waiter.queue).await?),
         };
         let position = last + 1;
+        // Both were read one after the other: nobody is the second of one.
+        let total = total.max(position);
+        let estimated_wait_ms = pace.wait_ms(&waiter, position);
         queues.insert(waiter.queue, (position, total));
-        let estimated_wait_ms = one_place.map(|one| estimated_ms(one, position));
         places.push((waiter.waiting.name, QueuePosition { position, estimated_wait_ms, total }));
     }
     Ok(places)

@@ -25,6 +25,9 @@ pub struct RoutingSettings {
     /// How long after the end of his presence an agent keeps his sessions; then they wait for another one.
     #[serde(with = "humantime_serde")]
     pub owner_grace: Duration,
+    /// When agent-auth was not heard of for so long, it is no longer known who is there: nobody loses his sessions.
+    #[serde(with = "humantime_serde")]
+    pub roster_stale_after: Duration,
     /// Shortest time between two looks at the queue.
     #[serde(with = "humantime_serde")]
     pub pause: Duration,
@@ -102,6 +105,9 @@ impl RoutingSettings {
         let mut problems = Vec::new();
         if self.offer_timeout < Duration::from_secs(1) {
             problems.push(("session.routing.offer_timeout", "at least 1s".into()));
+        }
+        if self.roster_stale_after < Duration::from_secs(1) {
+            problems.push(("session.routing.roster_stale_after", "at least 1s".into()));
         }
         if self.safety_interval.is_zero() {
             problems.push(("session.routing.safety_interval", "more than 0s".into()));

@@ -11,7 +11,7 @@ use crate::{
         tally::rank,
     },
 };
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 use switchboard_domain::{
     AgentId, Status, Timestamp,
     entry::AgentRef,
@@ -29,7 +29,8 @@ const KEYWORD_MAX: usize = 100;
 const OFFSET_MAX: u32 = 10_000;
 const PPM: i64 = 1_000_000;
 
-pub(super) fn query(request: wire::FindRequest) -> Result<Query, SessionError> {
+/// What is asked for, of sessions that `agent` owns.
+pub(super) fn query(request: wire::FindRequest, agent: Option<AgentId>) -> Result<Query, SessionError> {
     let order = match request.order() {
         wire::find_request::Order::Unspecified => Order::Standard,
         wire::find_request::Order::Newest => Order::Newest,
@@ -39,7 +40,6 @@ pub(super) fn query(request: wire::FindRequest) -> Result<Query, SessionError> {
         wire::find_request::Order::Updated => Order::Updated,
     };
     let status = request.status.map(|number| status_from_wire(number, "status")).transpose()?;
-    let agent = request.agent.as_deref().map(AgentId::parse).transpose();
     let after = if request.page_token.is_empty() {
         None
     } else {
@@ -49,7 +49,7 @@ pub(super) fn query(request: wire::FindRequest) -> Result<Query, SessionError> {
     for (is_wrong, field) in [
         (keyword.chars().count() > KEYWORD_MAX, "keyword"),
         (request.offset > OFFSET_MAX || (request.offset > 0 && after.is_some()), "offset"),
-        (request.unassigned && request.agent.is_some(), "unassigned"),
+        (request.unassigned && agent.is_some(), "unassigned"),
     ] {
         if is_wrong {
             return Err(WireError::new(field).into());
@@ -57,7 +57,7 @@ pub(super) fn query(request: wire::FindRequest) -> Result<Query, SessionError> {
     }
     Ok(Query {
         status,
-        agent: agent.map_err(|_| WireError::new("agent"))?,
+        agent,
         unassigned: request.unassigned,
         vip: request.vip,
         since: request.created_since_ms,
@@ -84,23 +84,18 @@ pub(super) fn place(
     position: u32,
     listed: &Listed,
     offered: &HashMap<String, AgentRef>,
-    one_place: Option<Duration>,
+    estimated_wait_ms: Option<i64>,
     now: Timestamp,
 ) -> wire::get_queue_response::Place {
     wire::get_queue_response::Place {
         position,
         summary: Some(summary(store, listed, now)),
-        estimated_wait_ms: one_place.map(|one| estimated_ms(one, position)),
+        estimated_wait_ms,
         offered_to: offered.get(listed.session.name.as_str()).map(Into::into),
     }
 }
 
-/// The wait until a place has been served.
-pub(super) fn estimated_ms(one_place: Duration, position: u32) -> i64 {
-    i64::try_from(one_place.saturating_mul(position).as_millis()).unwrap_or(i64::MAX)
-}
-
-fn priority(priority: Priority) -> wire::Priority {
+pub(crate) fn priority(priority: Priority) -> wire::Priority {
     wire::Priority {
         level: priority.level.as_str().to_owned(),
         vip: priority.vip,

@@ -8,7 +8,7 @@
 use super::Published;
 use crate::{
     error::SessionError,
-    store::{Committed, Store, unit::Unit},
+    store::{Committed, Store, or_next, unit::Unit},
 };
 use std::time::Duration;
 use switchboard_boot::Lifecycle;
@@ -47,7 +47,7 @@ async fn look(store: &Store) -> Result<Duration, SessionError> {
     for queue in store.queues_to_keep().await? {
         if published.hours.calendar(&queue).is_open(now) {
             told.0 += store.begin_hours(&queue).await?;
-        } else if !store.is_anybody_there(now).await? {
+        } else if !store.is_anybody_there().await? {
             told.1 += store.end_hours(&queue, &published, now).await?;
         }
     }
@@ -76,7 +76,8 @@ impl Store {
         loop {
             let (names, before) = (self.batch(WAITING, queue).await?, total);
             for name in &names {
-                total += u64::from(self.follow_up(name.clone()).await?);
+                let due = self.follow_up(name.clone()).await;
+                total += u64::from(or_next(due, name.as_str(), "a request cannot become due"));
             }
             if self.is_last(&names) || total == before {
                 return Ok(total);
@@ -98,7 +99,8 @@ impl Store {
         loop {
             let (names, before) = (self.batch(WAITING, queue).await?, total);
             for name in &names {
-                total += u64::from(self.mail(name.clone(), published, now).await?);
+                let mailed = self.mail(name.clone(), published, now).await;
+                total += u64::from(or_next(mailed, name.as_str(), "a request cannot become mail"));
             }
             if self.is_last(&names) || total == before {
                 return Ok(total);

@@ -1,15 +1,21 @@
 //! The RPCs of the working hours.
 
-use super::{Published, WorkingHours, store::Publication};
-use crate::error::SessionError;
+use super::{
+    Published, WorkingHours,
+    store::{self, Publication},
+};
+use crate::{caller::principal, error::SessionError};
 use serde_json::json;
 use std::sync::Arc;
 use switchboard_domain::{
     Clock, Language, Principal, Timestamp, document::DocumentError, hours::Hours, session::DEFAULT_QUEUE,
 };
-use switchboard_mesh::{CallContext, reply};
+use switchboard_mesh::reply;
 use switchboard_proto::session::v1::{self as wire, hours_service_server::HoursService};
 use tonic::{Request, Response, Status};
+
+/// Most versions of one page: each has a document of up to 64 KiB.
+const VERSIONS_MAX: u32 = 20;
 
 /// Answers for the working hours.
 #[derive(Debug)]
@@ -68,6 +74,22 @@ impl HoursDesk {
         Ok(wire::PutHoursResponse { published: Some(version(&published)) })
     }
 
+    async fn list(
+        &self,
+        request: wire::ListHoursVersionsRequest,
+    ) -> Result<wire::ListHoursVersionsResponse, SessionError> {
+        let before = if request.before == 0 { i64::MAX } else { request.before };
+        let limit = if request.limit == 0 { VERSIONS_MAX } else { request.limit.min(VERSIONS_MAX) };
+        // One more than asked for tells whether there is more.
+        let mut rows = store::versions(self.hours.db(), before, i64::from(limit) + 1).await?;
+        let has_more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        Ok(wire::ListHoursVersionsResponse {
+            versions: rows.into_iter().map(store::DocumentRow::told).collect(),
+            has_more,
+        })
+    }
+
     fn check(&self, request: &wire::CheckHoursRequest) -> wire::CheckHoursResponse {
         let at = request.at_ms.map_or_else(|| self.clock.now(), Timestamp::from_millis);
         match Hours::parse(&request.document) {
@@ -81,11 +103,6 @@ impl HoursDesk {
             },
         }
     }
-}
-
-/// On whose behalf the running call is.
-fn principal() -> Principal {
-    CallContext::current().map_or(Principal::Anonymous, |context| context.principal)
 }
 
 /// Who publishes: the account, whatever he may do.
@@ -137,6 +154,13 @@ impl HoursService for HoursDesk {
         request: Request<wire::GetHoursRequest>,
     ) -> Result<Response<wire::GetHoursResponse>, Status> {
         reply(self.get(request.into_inner())).await
+    }
+
+    async fn list_hours_versions(
+        &self,
+        request: Request<wire::ListHoursVersionsRequest>,
+    ) -> Result<Response<wire::ListHoursVersionsResponse>, Status> {
+        reply(self.list(request.into_inner())).await
     }
 
     async fn put_hours(

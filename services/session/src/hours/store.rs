@@ -9,6 +9,7 @@ use switchboard_db::{
     sql,
 };
 use switchboard_domain::{Timestamp, hours::Hours};
+use switchboard_proto::session::v1 as wire;
 use tokio::time::Instant;
 
 /// A row of `hours_document`.
@@ -21,6 +22,16 @@ pub(super) struct DocumentRow {
 }
 
 impl DocumentRow {
+    /// As it was published, whether or not it can be read today.
+    pub(super) fn told(self) -> wire::HoursVersion {
+        wire::HoursVersion {
+            version: self.version,
+            document: self.document,
+            by: self.by_whom,
+            at_ms: self.at,
+        }
+    }
+
     /// `None`, and a line in the log, when a newer program wrote what this one cannot read: what is known goes on
     /// counting.
     pub(super) fn read(self) -> Option<Published> {
@@ -48,6 +59,13 @@ const NEWEST: &str = "SELECT version, document, by_whom, at FROM hours_document 
 /// The newest version, if it is newer than `known`.
 pub(super) async fn newer(db: &Db, known: i64) -> Result<Option<DocumentRow>, SessionError> {
     Ok(db.fetch_optional(sql(NEWEST).bind(known)).await?)
+}
+
+/// What was published before version `before`, newest first.
+pub(super) async fn versions(db: &Db, before: i64, limit: i64) -> Result<Vec<DocumentRow>, SessionError> {
+    const OLDER: &str = "SELECT version, document, by_whom, at FROM hours_document WHERE version < $1 \
+                         ORDER BY version DESC LIMIT $2";
+    Ok(db.fetch_all(sql(OLDER).bind(before).bind(limit)).await?)
 }
 
 /// What is to be published.

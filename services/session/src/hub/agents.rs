@@ -4,6 +4,7 @@
 use super::Hub;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
+use switchboard_coord::Hint;
 use switchboard_domain::AgentId;
 use tokio::sync::watch;
 
@@ -31,6 +32,14 @@ impl Hub {
 
     /// Tells of new places in agents' logs, after the commit.
     pub(crate) fn told(&self, places: &[(AgentId, i64)]) {
+        for (agent, place) in places {
+            self.bus.tell_others(Hint::Agent { id: agent.to_string(), seq: *place });
+        }
+        self.told_elsewhere(places);
+    }
+
+    /// The same, as another replica told it.
+    pub(super) fn told_elsewhere(&self, places: &[(AgentId, i64)]) {
         for (agent, place) in places {
             let Some(sender) = self.agents.lock().get(agent).cloned() else { continue };
             sender.send_if_modified(|head| {
@@ -71,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_only_grows_and_is_freed_with_its_last_listener() {
-        let hub = Hub::new(1, std::time::Duration::ZERO);
+        let hub = crate::hub::tests::alone(1);
         let agent = AgentId::parse("agt_0192f0c1a2b37c4d8e5f60718293a4b5").unwrap();
         hub.told(&[(agent, 7)]);
         let mut one = hub.listen_agent(agent);

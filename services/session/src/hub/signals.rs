@@ -2,7 +2,10 @@
 //! each session that is listened to, the latest of each kind.
 
 use super::{Hub, Listener};
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use prost::Message as _;
 use std::time::Duration;
+use switchboard_coord::Hint;
 use switchboard_domain::SessionName;
 use switchboard_proto::session::v1::{self as wire, subscribe_response::Event};
 use tokio::{sync::watch, time::Instant};
@@ -45,6 +48,25 @@ impl Signal {
         }
     }
 
+    /// What travels to other replicas; a place in the queue does not: each reckons its own.
+    pub(super) fn to_hint(&self, name: &SessionName) -> Option<Hint> {
+        if matches!(self, Self::QueuePosition(_)) {
+            return None;
+        }
+        let coded = wire::SubscribeResponse { event: Some(self.event()) }.encode_to_vec();
+        Some(Hint::Signal { name: name.to_string(), signal: STANDARD_NO_PAD.encode(coded) })
+    }
+
+    /// Reads what another replica tells; `None` when it is nothing that this one knows.
+    pub(super) fn from_hint(signal: &str) -> Option<Self> {
+        let coded = STANDARD_NO_PAD.decode(signal).ok()?;
+        match wire::SubscribeResponse::decode(coded.as_slice()).ok()?.event? {
+            Event::Typing(typing) => Some(Self::Typing(typing)),
+            Event::Receipt(receipt) => Some(Self::Receipt(receipt)),
+            Event::Opened(_) | Event::Entry(_) | Event::CaughtUp(_) | Event::QueuePosition(_) => None,
+        }
+    }
+
     fn event(&self) -> Event {
         match self {
             Self::Typing(typing) => Event::Typing(typing.clone()),
@@ -70,6 +92,14 @@ impl Hub {
     /// Tells those who listen to a session here. What says nothing new is dropped, and of what is not given in time only
     /// the latest of its kind is left.
     pub(crate) fn signal(&self, name: &SessionName, signal: Signal) {
+        if let Some(hint) = signal.to_hint(name) {
+            self.bus.tell_others(hint);
+        }
+        self.signal_here(name, signal);
+    }
+
+    /// The same, as another replica told it.
+    pub(super) fn signal_here(&self, name: &SessionName, signal: Signal) {
         let Some(tail) = self.tails.lock().get(name).cloned() else { return };
         tail.signals.send_if_modified(|latest| {
             let slot = &mut latest.slots[signal.slot()];
@@ -116,7 +146,7 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::Hub;
+    use crate::hub::{Hub, tests::alone};
 
     fn receipt(party: wire::Party, delivered: i64, read: i64) -> Signal {
         Signal::Receipt(wire::Receipt { party: party.into(), delivered, read })
@@ -132,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_latest_of_each_kind_and_side_counts() {
-        let hub = Hub::new(1, Duration::ZERO);
+        let hub = alone(1);
         let name = SessionName::parse("s").unwrap();
         hub.signal(&name, position(7));
         let listener = hub.listen(&name);
@@ -171,7 +201,7 @@ mod tests {
     async fn typing_is_told_once_in_its_time_for_each_side() {
         let name = SessionName::parse("s").unwrap();
         for (interval, told) in [(Duration::from_hours(1), 1), (Duration::ZERO, 2)] {
-            let hub = Hub::new(1, interval);
+            let hub = Hub::new(1, interval, switchboard_coord::Coord::alone().bus().clone());
             let listener = hub.listen(&name);
             let mut signals = listener.signals();
             hub.signal(&name, typing(wire::Party::Customer));

@@ -32,15 +32,23 @@ impl Store {
         rows.into_iter().map(SessionRow::into_session).collect()
     }
 
-    /// The first entries of a log, oldest first.
-    pub(crate) async fn beginning(
+    /// The newest entries of a log, as far as they are of a half-open span, oldest first.
+    pub(crate) async fn newest(
         &self,
         name: &SessionName,
+        since: Timestamp,
+        until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Entry>, SessionError> {
-        const BEGINNING: &str = "SELECT seq, at, body FROM entry WHERE session = $1 ORDER BY seq LIMIT $2";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows: Vec<EntryRow> = self.db.fetch_all(sql(BEGINNING).bind(name.as_str()).bind(limit)).await?;
+        // The bound is inside: of a log that is older than the span no more than that is read.
+        const NEWEST: &str = "SELECT seq, at, body FROM (SELECT seq, at, body FROM entry WHERE session = $1 \
+                              ORDER BY seq DESC LIMIT $4) AS newest WHERE at >= $2 AND at < $3 ORDER BY seq";
+        let newest = sql(NEWEST)
+            .bind(name.as_str())
+            .bind(since.millis())
+            .bind(until.millis())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows: Vec<EntryRow> = self.db.fetch_all(newest).await?;
         rows.into_iter().map(|row| row.into_entry(name)).collect()
     }
 }

@@ -4,7 +4,7 @@
 //! An offer is made under the session's lock and the agent's roster line's lock, in this order; how many sessions the
 //! agent has is counted after the second. So no two replicas offer a session twice or an agent more than he may have.
 
-use super::{Store, offers, queue::Waiter, roster::RosterLine, unit::Unit};
+use super::{Store, offers, or_next, queue::Waiter, roster::RosterLine, unit::Unit};
 use crate::error::SessionError;
 use std::{collections::HashMap, time::Duration};
 use switchboard_db::{Engine, Tx, sql};
@@ -138,13 +138,14 @@ impl Store {
         let sessions: Vec<(String,)> = self.db.fetch_all(absent).await?;
         let mut count = 0;
         for (session,) in sessions {
-            count += u64::from(self.withdraw(SessionName::parse(&session)?).await?);
+            let withdrawn = self.withdraw(&session).await;
+            count += u64::from(or_next(withdrawn, &session, "an offer cannot be taken back"));
         }
         Ok(count)
     }
 
-    async fn withdraw(&self, name: SessionName) -> Result<bool, SessionError> {
-        let store = self.clone();
+    async fn withdraw(&self, name: &str) -> Result<bool, SessionError> {
+        let (store, name) = (self.clone(), SessionName::parse(name)?);
         let committed = self
             .db
             .transaction(move |tx| {
@@ -164,23 +165,24 @@ impl Store {
     }
 
     /// Puts sessions into the queue again whose owner has been away for too long; tells how many. Owners of whom nothing
-    /// was ever told keep theirs.
+    /// was ever told, or is not told any more, keep theirs.
     pub(crate) async fn requeue_abandoned(&self) -> Result<u64, SessionError> {
         const ABANDONED: &str = "SELECT s.name, s.agent_id FROM session s JOIN roster r ON r.agent_id = s.agent_id \
                                  WHERE s.agent_id IS NOT NULL AND r.lease_until <= $1 AND r.gone_at <= $2 LIMIT $3";
-        let now = self.clock.now().millis();
-        let gone = now.saturating_sub(self.grace_ms());
-        let abandoned = sql(ABANDONED).bind(now).bind(gone).bind(GONE_AT_ONCE);
+        let known = self.roster_as_of().await?.millis();
+        let gone = known.saturating_sub(self.grace_ms());
+        let abandoned = sql(ABANDONED).bind(known).bind(gone).bind(GONE_AT_ONCE);
         let sessions: Vec<(String, String)> = self.db.fetch_all(abandoned).await?;
         let mut count = 0;
         for (session, owner) in sessions {
-            count += u64::from(self.requeue(SessionName::parse(&session)?, owner, gone).await?);
+            let requeued = self.requeue(&session, owner, gone).await;
+            count += u64::from(or_next(requeued, &session, "a session cannot be taken back"));
         }
         Ok(count)
     }
 
-    async fn requeue(&self, name: SessionName, owner: String, gone: i64) -> Result<bool, SessionError> {
-        let store = self.clone();
+    async fn requeue(&self, name: &str, owner: String, gone: i64) -> Result<bool, SessionError> {
+        let (store, name) = (self.clone(), SessionName::parse(name)?);
         let committed = self
             .db
             .transaction(move |tx| {

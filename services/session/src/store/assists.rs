@@ -1,6 +1,6 @@
 //! Questions among colleagues. The one who is asked, and the one who asked, learn of it by their own logs.
 
-use super::{Repeatable, Store, feed, roster};
+use super::{Repeatable, Store, feed, offers::seconds, roster};
 use crate::error::SessionError;
 use serde_json::json;
 use switchboard_boot::audit::record;
@@ -73,7 +73,7 @@ impl Store {
                     };
                     insert(tx, &row, key.as_ref()).await?;
                     let place = tell(tx, assistant.id, "assist_request", &row, now).await?;
-                    audit::append(tx, log).await?;
+                    audit::append(tx, audit::NewRecord { after_digest: digest(&row), ..log }).await?;
                     Ok::<_, SessionError>((row, Some(place)))
                 })
             })
@@ -126,7 +126,9 @@ impl Store {
                     let requester = AgentId::parse(&row.requester_id)
                         .map_err(|_| SessionError::Corrupt { table: "assist" })?;
                     let place = tell(tx, requester, "assist_answer", &row, now).await?;
-                    audit::append(tx, log).await?;
+                    let asked = AssistRow { answer: String::new(), answered_at: None, ..row.clone() };
+                    let (before_digest, after_digest) = (digest(&asked), digest(&row));
+                    audit::append(tx, audit::NewRecord { before_digest, after_digest, ..log }).await?;
                     Ok((row, Some(place)))
                 })
             })
@@ -226,18 +228,21 @@ async fn tell(
     let payload = match row.answered_at {
         None => json!({ "data": {
             "id": row.id, "session_name": row.session, "requester": row.requester_name, "question": row.question,
-            "created_at": seconds(row.created_at),
+            "created_at": seconds(Timestamp::from_millis(row.created_at)),
         }}),
         Some(at) => json!({ "data": {
             "id": row.id, "session_name": row.session, "assistant": row.assistant_name, "answer": row.answer,
-            "answered_at": seconds(at),
+            "answered_at": seconds(Timestamp::from_millis(at)),
         }}),
     };
     let seq = feed::tell(tx, to, kind, &row.session, &payload.to_string(), now).await?;
     Ok((to, seq))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 have 41 bits, the mantissa has 53")]
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
+fn digest(row: &AssistRow) -> String {
+    let whole = json!({
+        "session": row.session, "requester": row.requester_id, "assistant": row.assistant_id,
+        "question": row.question, "answer": row.answer, "answered_at": row.answered_at,
+    });
+    audit::digest(&whole.to_string())
 }

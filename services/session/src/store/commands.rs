@@ -1,11 +1,18 @@
 //! Commands that are not part of a turn.
 
-use super::{Store, say::may_have_token, traceparent, unit::Unit};
+use super::{
+    Store,
+    desk::{audited, changed},
+    say::may_have_token,
+    traceparent,
+    unit::Unit,
+};
 use crate::{error::SessionError, hours::Published, store::Committed};
+use serde_json::json;
 use std::sync::Arc;
 use switchboard_db::sql;
 use switchboard_domain::{
-    ClientMessageId, Entry, EntryBody, Principal, Seq, Session, SessionName,
+    AgentId, ClientMessageId, Entry, EntryBody, Principal, Seq, Session, SessionName,
     notice::Notice,
     session::{Escalation, Event, Profile, apply},
 };
@@ -16,6 +23,25 @@ use switchboard_mesh::CallContext;
 pub(crate) struct Repeatable {
     pub(crate) key: ClientMessageId,
     pub(crate) fingerprint: String,
+    /// Whose key it is: another's says nothing.
+    pub(crate) by: Principal,
+}
+
+impl Repeatable {
+    /// The key as its session keeps it. Keys have no spaces, so nobody can name another's. The session's own customer is
+    /// the only visitor it has.
+    pub(super) fn kept(&self) -> String {
+        match &self.by {
+            Principal::Agent { id, .. } => of_agent(*id, self.key.as_str()),
+            Principal::Service(part) => format!("{} {}", part.snake(), self.key.as_str()),
+            Principal::Visitor(_) | Principal::Anonymous => self.key.as_str().to_owned(),
+        }
+    }
+}
+
+/// An agent's key beside those of others.
+pub(super) fn of_agent(agent: AgentId, key: &str) -> String {
+    format!("{agent} {key}")
 }
 
 impl Store {
@@ -97,11 +123,13 @@ impl Store {
                     {
                         return Ok(Outcome::Before((first.from, first.to), Box::new(unit.session)));
                     }
+                    let before = audited(&unit.session);
                     happen(&mut unit, change).await?;
                     if let Some(repeatable) = &repeatable {
                         unit.remember(method, repeatable, "").await?;
                     }
-                    unit.record = record;
+                    unit.record =
+                        record.map(|record| changed(record, before, audited(&unit.session), json!({})));
                     Ok::<_, SessionError>(Outcome::Now(Box::new(unit.save().await?)))
                 })
             })
@@ -166,7 +194,7 @@ pub(super) async fn first_answer(
 ) -> Result<Option<First>, SessionError> {
     const FIND: &str = "SELECT fingerprint, from_seq, to_seq, object FROM replay \
                         WHERE session = $1 AND method = $2 AND key = $3";
-    let find = sql(FIND).bind(unit.session.name.as_str()).bind(method).bind(repeatable.key.as_str());
+    let find = sql(FIND).bind(unit.session.name.as_str()).bind(method).bind(repeatable.kept());
     let found: Option<(String, i64, i64, String)> = unit.tx.fetch_optional(find).await?;
     match found {
         Some((fingerprint, from, to, object)) if fingerprint == repeatable.fingerprint => {

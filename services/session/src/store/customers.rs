@@ -53,8 +53,13 @@ impl Store {
     /// What is known of a session's customer.
     pub(crate) async fn customer(&self, name: &SessionName) -> Result<(Session, Noted), SessionError> {
         let session = self.session(name).await?;
+        Ok((session, self.noted(name).await?))
+    }
+
+    /// What agents noted of a session's customer.
+    pub(crate) async fn noted(&self, name: &SessionName) -> Result<Noted, SessionError> {
         let found: Option<CustomerRow> = self.db.fetch_optional(sql(GET).bind(name.as_str())).await?;
-        Ok((session, found.map(CustomerRow::into_noted).transpose()?.unwrap_or_default()))
+        Ok(found.map(CustomerRow::into_noted).transpose()?.unwrap_or_default())
     }
 
     /// Notes what an agent learned.
@@ -71,14 +76,19 @@ impl Store {
                 Box::pin(async move {
                     let mut unit = Unit::open(&mut *tx, store, &name, trace).await?;
                     let before = noted(unit.tx, &name).await?;
-                    if edit.expected != 0 && edit.expected != before.version {
+                    let (before_digest, expected) = (digest(&unit.session, &before), edit.expected);
+                    let after = edited(&mut unit.session, &before, edit)?;
+                    // What is there already is no change: the same call again is answered like the first.
+                    if digest(&unit.session, &after) == before_digest {
+                        return Ok((unit.session, before));
+                    }
+                    if expected != 0 && expected != before.version {
                         return Err(stale(before.version));
                     }
-                    let before_digest = digest(&unit.session, &before);
-                    let after = edited(&mut unit.session, &before, edit)?;
                     put(unit.tx, &name, by, unit.now.millis(), &after).await?;
                     let after_digest = digest(&unit.session, &after);
                     let log = audit::NewRecord { before_digest, after_digest, ..log };
+                    unit.quiet = true;
                     let session = unit.save().await?.session;
                     audit::append(tx, log).await?;
                     Ok((session, after))

@@ -3,9 +3,9 @@
 
 use super::{
     Repeatable, Store,
-    commands::{First, first_answer},
+    commands::{First, first_answer, of_agent},
     offers::{self, NewOffer},
-    roster, traceparent,
+    presence, roster, traceparent,
     unit::Unit,
 };
 use crate::{
@@ -161,7 +161,7 @@ impl Store {
 }
 
 async fn act(mut unit: Unit<'_>, command: Command) -> Result<Outcome, SessionError> {
-    let (method, mut record) = (command.act.method(), command.record);
+    let method = command.act.method();
     unit.actor = Some(command.by.id);
     if let Some(repeatable) = &command.repeatable
         && let Some(first) = first_answer(&mut unit, method, repeatable).await?
@@ -174,15 +174,10 @@ async fn act(mut unit: Unit<'_>, command: Command) -> Result<Outcome, SessionErr
         let object = offer.map(|id| id.to_string()).unwrap_or_default();
         unit.remember(method, repeatable, &object).await?;
     }
-    let after = audited(&unit.session);
-    (record.before_digest, record.after_digest) = (digest(&before.to_string()), digest(&after.to_string()));
-    detail["before"] = before;
-    detail["after"] = after;
     if let Some(offer) = offer {
         detail["offer"] = offer.to_string().into();
     }
-    record.detail = detail.to_string();
-    unit.record = Some(record);
+    unit.record = Some(changed(command.record, before, audited(&unit.session), detail));
     let committed = if unit.entries.is_empty() { unit.save_beside().await? } else { unit.save().await? };
     Ok(Outcome::Now(Box::new(committed), offer))
 }
@@ -225,6 +220,9 @@ async fn transfer(
             .map_or(SessionError::Denied(Denied::UnknownAgent), SessionError::Refused));
     };
     let step = given?;
+    if !line.serves {
+        return Err(Denied::CannotServe.into());
+    }
     if !line.present(unit.now) || line.status == Availability::Offline {
         return Err(Denied::AgentOffline.into());
     }
@@ -272,10 +270,7 @@ async fn answer(
 
 async fn post(mut unit: Unit<'_>, posting: Posting) -> Result<(Done, Option<Committed>), SessionError> {
     if let Some(entry) = find_repeat(&mut unit, &posting).await? {
-        let same = entry.message().is_some_and(|message| {
-            message.text == posting.text.as_str()
-                && message.agent.as_ref().map(|agent| agent.id) == Some(posting.agent.id)
-        });
+        let same = entry.message().is_some_and(|message| message.text == posting.text.as_str());
         if !same {
             return Err(SessionError::KeyReused);
         }
@@ -283,6 +278,7 @@ async fn post(mut unit: Unit<'_>, posting: Posting) -> Result<(Done, Option<Comm
         return Ok((done, None));
     }
     unit.actor = Some(posting.agent.id);
+    presence::seen(unit.tx, posting.agent.id, unit.now).await?;
     let step = apply(&unit.session, Event::AgentSaid(posting.agent.clone()), unit.now)?;
     let id = MessageId::mint(&*unit.store.clock, &*unit.store.rng);
     let mut record = posting.record;
@@ -309,17 +305,36 @@ async fn post(mut unit: Unit<'_>, posting: Posting) -> Result<(Done, Option<Comm
     Ok((Done { session, entries, replayed: false, offer: None }, Some(committed)))
 }
 
+/// The message of this agent that has this id.
 async fn find_repeat(unit: &mut Unit<'_>, posting: &Posting) -> Result<Option<Entry>, SessionError> {
-    const FIND: &str =
-        "SELECT seq, at, body FROM entry WHERE session = $1 AND sender = 'agent' AND client_message_id = $2";
+    // Ids were kept without their agents once: such a one may be a colleague's.
+    const FIND: &str = "SELECT seq, at, body FROM entry WHERE session = $1 AND sender = 'agent' \
+                        AND client_message_id IN ($2, $3)";
     let Some(key) = &posting.client_message_id else { return Ok(None) };
-    let find = sql(FIND).bind(posting.session.as_str()).bind(key.as_str());
-    let row: Option<EntryRow> = unit.tx.fetch_optional(find).await?;
-    row.map(|row| row.into_entry(&posting.session)).transpose()
+    let find = sql(FIND)
+        .bind(posting.session.as_str())
+        .bind(of_agent(posting.agent.id, key.as_str()))
+        .bind(key.as_str());
+    for row in unit.tx.fetch_all::<EntryRow>(find).await? {
+        let entry = row.into_entry(&posting.session)?;
+        let by = entry.message().and_then(|message| message.agent.as_ref()).map(|agent| agent.id);
+        if by == Some(posting.agent.id) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+/// A record that vouches for what there was before and after.
+pub(super) fn changed(record: NewRecord, before: Value, after: Value, mut detail: Value) -> NewRecord {
+    let (before_digest, after_digest) = (digest(&before.to_string()), digest(&after.to_string()));
+    detail["before"] = before;
+    detail["after"] = after;
+    NewRecord { before_digest, after_digest, detail: detail.to_string(), ..record }
 }
 
 /// What of a session the audit log vouches for.
-fn audited(session: &Session) -> Value {
+pub(super) fn audited(session: &Session) -> Value {
     json!({
         "status": session.status.as_str(),
         "owner": session.agent.as_ref().map(|agent| agent.id.to_string()),

@@ -2,7 +2,7 @@
 //! order, or the filter gives few enough sessions to be sorted; where neither does, a bounded number is looked at and the
 //! page says that it is partial.
 
-mod keyword;
+pub(super) mod keyword;
 pub(super) mod order;
 mod stream;
 
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::error::SessionError;
 use order::Thin;
+use std::collections::VecDeque;
 use stream::Stream;
 use switchboard_db::{Statement, sql};
 use switchboard_domain::{AgentId, Status};
@@ -211,14 +212,19 @@ impl Store {
         let mut picked = Picked { names: Vec::new(), last: None, more: false, partial: false };
         let mut words = keyword::Words::new(query, self.settings.find.scan_messages);
         let (mut skip, mut looked) = (query.offset, 0_u32);
-        if let Some(place) = query.after.as_ref().filter(|place| place.inside.is_some()) {
-            if self.hits_inside(query, place, &mut words).await? {
+        if let Some((place, before)) = query.after.as_ref().and_then(|place| Some((place, place.inside?))) {
+            if self.hits_inside(query, &place.name, before, &mut words).await? {
                 picked.names.push(place.name.clone());
             }
             picked.last = Some(Place { inside: words.stopped_in(), ..place.clone() });
         }
+        let mut ahead = VecDeque::new();
         while !words.is_tired() {
-            let Some(row) = source.next(self).await? else { return Ok(picked) };
+            if ahead.is_empty() {
+                let room = self.settings.find.scan_sessions.saturating_sub(looked);
+                ahead = self.read_ahead(query, ranks, &mut source, &mut words, room).await?;
+            }
+            let Some(row) = ahead.pop_front() else { return Ok(picked) };
             looked += 1;
             let (fits, place) = (query.fits(&row, ranks), query.order.place(&row));
             let hit = fits && words.hits(self, &row.name).await?;
@@ -240,15 +246,40 @@ impl Store {
         Ok(picked)
     }
 
+    /// The rows that come next, up to `room` but one at least, with what is needed to look for the word in those that
+    /// fit.
+    async fn read_ahead(
+        &self,
+        query: &Query,
+        ranks: &[i64],
+        source: &mut Source,
+        words: &mut keyword::Words,
+        room: u32,
+    ) -> Result<VecDeque<Thin>, SessionError> {
+        let (mut rows, mut fitting) = (VecDeque::new(), Vec::new());
+        while let Some(row) = source.next(self).await? {
+            if query.fits(&row, ranks) {
+                fitting.push(row.name.clone());
+            }
+            rows.push_back(row);
+            if fitting.len() >= words.at_once() || rows.len() >= room as usize {
+                break;
+            }
+        }
+        words.read_ahead(self, &fitting).await?;
+        Ok(rows)
+    }
+
     /// Goes on in the session in which the last page stopped to look.
     async fn hits_inside(
         &self,
         query: &Query,
-        place: &Place,
+        name: &str,
+        before: i64,
         words: &mut keyword::Words,
     ) -> Result<bool, SessionError> {
-        let Some(row) = self.thin(&place.name).await? else { return Ok(false) };
-        Ok(query.fits(&row, &query.ranks()) && words.hits_before(self, &place.name, place.inside).await?)
+        let Some(row) = self.thin(name).await? else { return Ok(false) };
+        Ok(query.fits(&row, &query.ranks()) && words.hits_before(self, name, before).await?)
     }
 
     async fn thin(&self, name: &str) -> Result<Option<Thin>, SessionError> {

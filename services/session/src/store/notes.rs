@@ -5,7 +5,7 @@ use crate::{desk::Denied, error::SessionError, store::desk::Actor};
 use serde_json::json;
 use switchboard_db::{
     Tx,
-    audit::{NewRecord, digest},
+    audit::{self, NewRecord, digest},
     sql,
 };
 use switchboard_domain::{AgentId, NoteId, SessionName, Timestamp, entry::AgentRef};
@@ -121,7 +121,7 @@ impl Store {
         Ok(note)
     }
 
-    /// Deletes a note: its author, or a supervisor.
+    /// Deletes a note: its author, or a supervisor. Whoever has deleted it may say so again.
     pub(crate) async fn delete_note(
         &self,
         session: SessionName,
@@ -135,7 +135,14 @@ impl Store {
                 Box::pin(async move {
                     const DELETE: &str = "DELETE FROM note WHERE id = $1";
                     let mut unit = Unit::open(tx, store, &session, trace).await?;
-                    let before = editable(unit.tx, &session, id, by).await?;
+                    let before = match editable(unit.tx, &session, id, by).await {
+                        Ok(before) => before,
+                        // The same call again.
+                        Err(_) if audit::done_before(unit.tx, &record, &id.to_string()).await? => {
+                            return Ok(());
+                        }
+                        Err(error) => return Err(error),
+                    };
                     unit.tx.execute(sql(DELETE).bind(id.to_string())).await?;
                     unit.record = Some(recorded(record, Some(&before), None));
                     unit.save_beside().await?;

@@ -1,7 +1,7 @@
 //! Offers: at most one is open for a session. All of them change under the session's lock, by [`open`] and [`end`], and
 //! whoever is concerned is told with the same commit.
 
-use super::{Store, unit::Unit};
+use super::{Store, or_next, unit::Unit};
 use crate::error::SessionError;
 use serde_json::{Value, json};
 use switchboard_db::{Tx, sql};
@@ -19,6 +19,9 @@ macro_rules! offer_columns {
          expires_at, answered_at, answer_note"
     };
 }
+
+/// Offers that are read at once when they are due.
+const DUE_AT_ONCE: u32 = 100;
 
 /// What is offered to whom.
 #[derive(Debug, Clone)]
@@ -150,18 +153,27 @@ impl Store {
     /// Ends offers that nobody answered in time, each under its session's lock; gives when the next one is due.
     pub(crate) async fn expire_offers(&self) -> Result<Option<Timestamp>, SessionError> {
         const DUE: &str = "SELECT session FROM offer WHERE state = 'open' AND expires_at <= $1 \
-                           ORDER BY expires_at LIMIT 100";
-        const NEXT: &str = "SELECT MIN(expires_at) FROM offer WHERE state = 'open'";
-        let due: Vec<(String,)> = self.db.fetch_all(sql(DUE).bind(self.clock.now().millis())).await?;
-        for (session,) in due {
-            self.expire_offer(SessionName::parse(&session)?).await?;
+                           ORDER BY expires_at LIMIT $2";
+        // One that is due and cannot be ended waits for the next look.
+        const NEXT: &str = "SELECT MIN(expires_at) FROM offer WHERE state = 'open' AND expires_at > $1";
+        let now = self.clock.now().millis();
+        loop {
+            let due: Vec<(String,)> = self.db.fetch_all(sql(DUE).bind(now).bind(DUE_AT_ONCE)).await?;
+            let mut ended = 0;
+            for (session,) in &due {
+                let expired = self.expire_offer(session).await.map(|()| 1);
+                ended += or_next(expired, session, "an offer cannot be ended");
+            }
+            if due.len() < DUE_AT_ONCE as usize || ended == 0 {
+                break;
+            }
         }
-        let (next,): (Option<i64>,) = self.db.fetch_one(sql(NEXT)).await?;
+        let (next,): (Option<i64>,) = self.db.fetch_one(sql(NEXT).bind(now)).await?;
         Ok(next.map(Timestamp::from_millis))
     }
 
-    async fn expire_offer(&self, session: SessionName) -> Result<(), SessionError> {
-        let store = self.clone();
+    async fn expire_offer(&self, session: &str) -> Result<(), SessionError> {
+        let (store, session) = (self.clone(), SessionName::parse(session)?);
         let committed = self
             .db
             .transaction(move |tx| {

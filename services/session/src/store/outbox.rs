@@ -74,30 +74,4 @@ impl Store {
             self.db.fetch_optional(sql(ANY).bind(self.clock.now().millis())).await?;
         Ok(found.is_some())
     }
-
-    /// Deletes what nobody asks for any more: delivered events, first answers and
-    /// agents' logs past their time.
-    pub(crate) async fn clean_up(&self) -> Result<u64, SessionError> {
-        let kept = i64::try_from(self.settings.replay_retention.as_millis()).unwrap_or(i64::MAX);
-        let now = self.clock.now().millis();
-        let before = now.saturating_sub(kept);
-        let kept = i64::try_from(self.settings.agent_feed_retention.as_millis()).unwrap_or(i64::MAX);
-        let feed_before = now.saturating_sub(kept);
-        self.db
-            .transaction(move |tx| {
-                Box::pin(async move {
-                    let outbox =
-                        sql("DELETE FROM outbox WHERE done_at IS NOT NULL AND done_at < $1").bind(before);
-                    let replay = sql("DELETE FROM replay WHERE at < $1").bind(before);
-                    let feed = sql("DELETE FROM agent_entry WHERE at < $1").bind(feed_before);
-                    let uses = sql("DELETE FROM quick_reply_use WHERE at < $1").bind(before);
-                    let mut rows = 0;
-                    for old in [outbox, replay, feed, uses] {
-                        rows += tx.execute(old).await?;
-                    }
-                    Ok::<_, SessionError>(rows)
-                })
-            })
-            .await
-    }
 }

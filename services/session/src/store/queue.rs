@@ -1,14 +1,13 @@
 //! The queue: who waits, in the order in which they will be served. Read from an index that holds only those who wait, a
 //! bounded number of them.
 
-use super::{Store, rows::StoredDesk};
+use super::{Store, or_next, rows::StoredDesk};
 use crate::error::SessionError;
-use std::time::Duration;
 use switchboard_db::{Statement, sql};
 use switchboard_domain::{
     SessionName, Timestamp,
     entry::AgentRef,
-    routing::{Priority, Waiting},
+    routing::{self, Candidate, Priority, Waiting},
 };
 
 /// Somebody who waits.
@@ -74,7 +73,9 @@ impl Store {
         for (vip, pressing) in CLASSES {
             let class = sql(text).bind(vip).bind(pressing).bind(now.millis()).bind(queue).bind(limit);
             for row in self.db.fetch_all::<WaiterRow>(class).await? {
-                waiters.push(row.into_waiter()?);
+                let name = row.name.clone();
+                let waiter = row.into_waiter().map(Some);
+                waiters.extend(or_next(waiter, &name, "a waiting session cannot be read"));
             }
         }
         waiters.sort_by_cached_key(|waiter: &Waiter| waiter.waiting.place(now, timeout));
@@ -107,20 +108,16 @@ impl Store {
         Some(waiting.priority(now, self.settings.queue.timeout))
     }
 
-    /// How long one place in the queue lasts: the mean of the last take-overs, shared by the agents who are there.
-    /// `None` when nothing is known, or nobody is there.
-    pub(crate) async fn time_for_a_place(&self) -> Result<Option<Duration>, SessionError> {
+    /// What estimates of waits rest on at this moment.
+    pub(crate) async fn pace(&self) -> Result<Pace, SessionError> {
         const MEAN: &str = "SELECT CAST(COALESCE(SUM(waited), 0) AS BIGINT), COUNT(*) FROM (SELECT waited FROM stretch \
                             WHERE waited IS NOT NULL ORDER BY from_at DESC LIMIT $1) AS last";
-        const THERE: &str = "SELECT COUNT(*) FROM roster WHERE deleted = 0 AND lease_until > 0 AND lease_until > $1 \
-                             AND serves = 1";
         let (sum, count): (i64, i64) =
             self.db.fetch_one(sql(MEAN).bind(self.settings.queue.estimated_from)).await?;
-        let (there,): (i64,) = self.db.fetch_one(sql(THERE).bind(self.clock.now().millis())).await?;
-        if count == 0 || there == 0 {
-            return Ok(None);
-        }
-        Ok(Some(Duration::from_millis(u64::try_from(sum / count / there).unwrap_or_default())))
+        let mean_ms = (count > 0).then(|| sum / count);
+        // Without a mean nothing is estimated.
+        let candidates = if mean_ms.is_some() { self.candidates().await? } else { Vec::new() };
+        Ok(Pace { mean_ms, candidates, rules: self.settings.routing.rules(), now: self.clock.now() })
     }
 
     /// When the next one is due who is not yet.
@@ -129,6 +126,27 @@ impl Store {
             .bind(self.clock.now().millis());
         let due: Option<(i64,)> = self.db.fetch_optional(next).await?;
         Ok(due.map(|(due,)| Timestamp::from_millis(due)))
+    }
+}
+
+/// How fast those who wait are served.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// How long the last ones who were served had waited, on the average.
+    mean_ms: Option<i64>,
+    candidates: Vec<Candidate>,
+    rules: routing::Settings,
+    now: Timestamp,
+}
+
+impl Pace {
+    /// How long it takes until the waiter at this position has been served: the mean of the last waits for each place,
+    /// shared by the agents who serve what this one needs. `None` when nobody was served yet, or none of these is there.
+    pub(crate) fn wait_ms(&self, waiter: &Waiter, position: u32) -> Option<i64> {
+        let waited = self.now.since(waiter.waiting.due_at);
+        let agents = routing::servers(&waiter.needs, &self.candidates, waited, self.rules);
+        let agents = i64::try_from(agents).ok().filter(|agents| *agents > 0)?;
+        Some((self.mean_ms? / agents).saturating_mul(i64::from(position)))
     }
 }
 

@@ -3,12 +3,10 @@
 use super::{
     Store,
     rows::{EntryRow, SessionRow, session_columns},
-    tally::rank,
 };
 use crate::error::SessionError;
-use std::cmp::Reverse;
 use switchboard_db::sql;
-use switchboard_domain::{Entry, Seq, Session, SessionName, Status, Timestamp, limits::PAGE_MAX};
+use switchboard_domain::{Entry, Seq, Session, SessionName, Timestamp, limits::PAGE_MAX};
 
 /// Where a page of sessions goes on: after this one, in the order of their last update, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,50 +80,5 @@ impl Store {
         }
         let entries: Result<Vec<_>, _> = rows.into_iter().map(|row| row.into_entry(name)).collect();
         Ok((entries?, more))
-    }
-
-    /// Sessions, the most recently updated first.
-    pub(crate) async fn list(
-        &self,
-        status: Option<Status>,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<(Vec<Session>, bool), SessionError> {
-        const ALL: &str = concat!(
-            "SELECT ",
-            session_columns!(),
-            " FROM session WHERE (updated_at, name) < ($1, $2) ORDER BY updated_at DESC, name DESC LIMIT $3"
-        );
-        const ONE: &str = concat!(
-            "SELECT ",
-            session_columns!(),
-            " FROM session WHERE list_rank = $4 AND (updated_at, name) < ($1, $2) \
-             ORDER BY updated_at DESC, name DESC LIMIT $3"
-        );
-        let limit = limit.clamp(1, PAGE_MAX);
-        let after =
-            after.unwrap_or(Cursor { updated_at: Timestamp::from_millis(i64::MAX), name: String::new() });
-        let page = |text| {
-            sql(text)
-                .bind(after.updated_at.millis())
-                .bind(after.name.as_str())
-                .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
-        };
-        let mut rows: Vec<SessionRow> = Vec::new();
-        match status {
-            None => rows = self.db.fetch_all(page(ALL)).await?,
-            // A status is two ranks, each in the order of the index.
-            Some(status) => {
-                for vip in [false, true] {
-                    rows.extend(self.db.fetch_all::<SessionRow>(page(ONE).bind(rank(status, vip))).await?);
-                }
-            }
-        }
-        let sessions: Result<Vec<_>, _> = rows.into_iter().map(SessionRow::into_session).collect();
-        let mut sessions = sessions?;
-        sessions.sort_by_key(|session| Reverse((session.updated_at, session.name.to_string())));
-        let more = sessions.len() > limit;
-        sessions.truncate(limit);
-        Ok((sessions, more))
     }
 }

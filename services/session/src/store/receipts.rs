@@ -1,6 +1,6 @@
 //! How far each side of a session has come, and whether its owner has been told of what the customer wrote.
 
-use super::{Store, unit::Unit};
+use super::{Store, presence, unit::Unit};
 use crate::error::SessionError;
 use serde_json::json;
 use switchboard_db::sql;
@@ -97,18 +97,23 @@ impl Store {
         side: Side,
         reached: Reached,
     ) -> Result<Progress, SessionError> {
-        let known = name.clone();
+        let (known, now) = (name.clone(), self.clock.now());
         self.db
             .transaction(move |tx| {
                 Box::pin(async move {
-                    const HEAD: &str = "SELECT head FROM session WHERE name = $1";
+                    const HEAD: &str = "SELECT head, agent_id FROM session WHERE name = $1";
                     const NOTE: &str = "INSERT INTO receipt (session, party, delivered, read, told) \
                         VALUES ($1, $2, $3, $4, 0) ON CONFLICT (session, party) DO UPDATE SET \
                         delivered = CASE WHEN receipt.delivered < $3 THEN $3 ELSE receipt.delivered END, \
                         read = CASE WHEN receipt.read < $4 THEN $4 ELSE receipt.read END \
                         WHERE receipt.delivered < $3 OR receipt.read < $4";
-                    let head: Option<(i64,)> = tx.fetch_optional(sql(HEAD).bind(name.as_str())).await?;
-                    let (head,) = head.ok_or(SessionError::NotFound)?;
+                    let head: Option<(i64, Option<String>)> =
+                        tx.fetch_optional(sql(HEAD).bind(name.as_str())).await?;
+                    let (head, owner) = head.ok_or(SessionError::NotFound)?;
+                    let owner = owner.filter(|_| side == Side::Agent);
+                    if let Some(owner) = owner.and_then(|owner| AgentId::parse(&owner).ok()) {
+                        presence::seen(tx, owner, now).await?;
+                    }
                     let read = reached.read.clamp(0, head);
                     // What was read has arrived.
                     let delivered = reached.delivered.clamp(0, head).max(read);
@@ -133,7 +138,8 @@ impl Unit<'_> {
         if self.tx.execute(told).await? == 1 {
             let name = self.session.name.as_str();
             let at = super::offers::seconds(self.now);
-            let news = json!({ "session_name": name, "seq": message.get(), "created_at": at });
+            // `seq` is the number in the agent's own log.
+            let news = json!({ "session_name": name, "message_seq": message.get(), "created_at": at });
             self.tell(owner, "customer_message", news);
         }
         Ok(())

@@ -104,8 +104,9 @@ impl Store {
                         .bind(key.as_ref().map(|key| key.key.as_str().to_owned()))
                         .bind(key.as_ref().map(|key| key.fingerprint.clone()));
                     if tx.execute(add).await? == 1 {
-                        audit::append(tx, log).await?;
-                        return row(tx, &id).await;
+                        let made = row(tx, &id).await?;
+                        audit::append(tx, audit::NewRecord { after_digest: digest(&made), ..log }).await?;
+                        return Ok(made);
                     }
                     made_before(tx, owner.id, key).await
                 })
@@ -160,14 +161,19 @@ impl Store {
             .await
     }
 
-    /// Deletes a quick reply.
+    /// Deletes a quick reply. Whoever has deleted it may say so again.
     pub(crate) async fn delete_reply(&self, id: ReplyId, by: AgentId, any: bool) -> Result<(), SessionError> {
         const DELETE: &str = "DELETE FROM quick_reply WHERE id = $1";
         let log = record(&*self.clock, "quick_reply.delete", &id.to_string(), None, None, &json!({}));
         self.db
             .transaction(move |tx| {
                 Box::pin(async move {
-                    let before = row(tx, &id.to_string()).await?;
+                    let before = match row(tx, &id.to_string()).await {
+                        Ok(before) => before,
+                        // The same call again.
+                        Err(_) if audit::done_before(tx, &log, "").await? => return Ok(()),
+                        Err(error) => return Err(error),
+                    };
                     own(&before, by, any)?;
                     tx.execute(sql(DELETE).bind(id.to_string())).await?;
                     audit::append(tx, audit::NewRecord { before_digest: digest(&before), ..log }).await?;
@@ -198,8 +204,9 @@ impl Store {
         by: AgentId,
         key: Option<super::Repeatable>,
     ) -> Result<(), SessionError> {
-        const NOTE: &str = "INSERT INTO quick_reply_use (agent_id, key, reply_id, at) VALUES ($1, $2, $3, $4) \
-                            ON CONFLICT (agent_id, key) DO NOTHING";
+        const NOTE: &str = "INSERT INTO quick_reply_use (agent_id, key, reply_id, at, fingerprint) \
+                            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (agent_id, key) DO NOTHING";
+        const NOTED: &str = "SELECT fingerprint FROM quick_reply_use WHERE agent_id = $1 AND key = $2";
         const COUNT: &str = "UPDATE quick_reply SET used = used + 1, last_used_at = $2 WHERE id = $1";
         let now = self.clock.now();
         self.db
@@ -210,9 +217,13 @@ impl Store {
                             .bind(by.to_string())
                             .bind(key.key.as_str())
                             .bind(id.to_string())
-                            .bind(now.millis());
+                            .bind(now.millis())
+                            .bind(key.fingerprint.as_str());
                         if tx.execute(note).await? == 0 {
-                            return Ok(());
+                            let noted = sql(NOTED).bind(by.to_string()).bind(key.key.as_str());
+                            let (said,): (Option<String>,) = tx.fetch_one(noted).await?;
+                            let is_same = said.is_none_or(|said| said == key.fingerprint);
+                            return if is_same { Ok(()) } else { Err(SessionError::KeyReused) };
                         }
                     }
                     tx.execute(sql(COUNT).bind(id.to_string()).bind(now.millis())).await?;
@@ -226,7 +237,8 @@ impl Store {
     pub(crate) async fn replies(&self, filter: ReplyFilter) -> Result<(Vec<ReplyRow>, i64), SessionError> {
         macro_rules! matching {
             () => {
-                " FROM quick_reply WHERE ($1 = 1 OR owner_id = $2 OR shared = 1) AND ($3 = '' OR category = $3) \
+                " FROM quick_reply WHERE ($1 = 1 OR owner_id = $2 OR (shared = 1 AND ($5 = 1 OR $4 <> ''))) \
+                 AND ($3 = '' OR category = $3) \
                  AND ($4 = '' OR owner_id = $4 OR ($5 = 1 AND shared = 1)) AND ($6 = '' OR LOWER(title) LIKE $6 ESCAPE '!' \
                  OR LOWER(content) LIKE $6 ESCAPE '!' OR LOWER(shortcut) LIKE $6 ESCAPE '!')"
             };

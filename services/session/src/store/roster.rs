@@ -4,9 +4,10 @@ use super::Store;
 use crate::error::SessionError;
 use switchboard_db::{Statement, Tx, sql};
 use switchboard_domain::{
-    AgentId, Timestamp,
+    AgentId, ErrorKind, Failure, Timestamp,
     entry::AgentRef,
     routing::{Availability, Skill},
+    text::username_key,
 };
 
 /// The columns of [`RosterRow`].
@@ -86,14 +87,22 @@ impl RosterRow {
 pub(crate) async fn find(tx: &mut Tx, id_or_username: &str) -> Result<Option<RosterLine>, SessionError> {
     const BY_ID: &str =
         concat!("SELECT ", roster_columns!(), " FROM roster WHERE agent_id = $1 AND deleted = 0");
+    let find = match AgentId::parse(id_or_username) {
+        Ok(id) => sql(BY_ID).bind(id.to_string()),
+        Err(_) => named(id_or_username),
+    };
+    let row: Option<RosterRow> = tx.fetch_optional(find).await?;
+    row.map(RosterRow::into_line).transpose()
+}
+
+/// Of an agent who has not been deleted.
+fn named(username: &str) -> Statement {
     const BY_NAME: &str = concat!(
         "SELECT ",
         roster_columns!(),
-        " FROM roster WHERE username = $1 AND deleted = 0 ORDER BY version DESC LIMIT 1"
+        " FROM roster WHERE (username_key = $1 OR username = $2) AND deleted = 0 ORDER BY version DESC LIMIT 1"
     );
-    let text = if AgentId::parse(id_or_username).is_ok() { BY_ID } else { BY_NAME };
-    let row: Option<RosterRow> = tx.fetch_optional(sql(text).bind(id_or_username)).await?;
-    row.map(RosterRow::into_line).transpose()
+    sql(BY_NAME).bind(username_key(username.trim())).bind(username)
 }
 
 /// The line of an agent, locked until the commit. The writer's transaction of SQLite holds all rows already.
@@ -113,9 +122,9 @@ fn put(line: &RosterLine, now: Timestamp) -> Statement {
     // Who was deleted is not there.
     let lease = if line.deleted { 0 } else { line.lease_until.millis() };
     const PUT: &str = "INSERT INTO roster (agent_id, username, name, status, max_sessions, skills, lease_until, \
-                       version, serves, deleted, gone_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-                       CASE WHEN $7 > 0 THEN $7 ELSE $11 END) \
-                       ON CONFLICT (agent_id) DO UPDATE SET username = $2, name = $3, status = $4, \
+                       version, serves, deleted, gone_at, username_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+                       $10, CASE WHEN $7 > 0 THEN $7 ELSE $11 END, $12) \
+                       ON CONFLICT (agent_id) DO UPDATE SET username = $2, username_key = $12, name = $3, status = $4, \
                        max_sessions = $5, skills = $6, lease_until = $7, version = $8, serves = $9, deleted = $10, gone_at = \
                        CASE WHEN $7 > 0 THEN $7 WHEN roster.gone_at > $11 THEN $11 ELSE roster.gone_at END \
                        WHERE roster.version < $8";
@@ -131,14 +140,26 @@ fn put(line: &RosterLine, now: Timestamp) -> Statement {
         .bind(line.serves)
         .bind(line.deleted)
         .bind(now.millis())
+        .bind(username_key(&line.username))
 }
 
 impl Store {
-    /// Whether an agent who serves sessions is there and not on a break.
-    pub(crate) async fn is_anybody_there(&self, now: Timestamp) -> Result<bool, SessionError> {
+    /// The id of an agent who is told of by id, whoever that is, or by the username of somebody who works here.
+    pub(crate) async fn agent_named(&self, id_or_username: &str) -> Result<AgentId, SessionError> {
+        if let Ok(id) = AgentId::parse(id_or_username) {
+            return Ok(id);
+        }
+        let row: Option<RosterRow> = self.db.fetch_optional(named(id_or_username)).await?;
+        let unknown = || Failure::new(ErrorKind::NotFound, "AGENT_NOT_FOUND", "坐席不存在");
+        Ok(row.ok_or_else(unknown)?.into_line()?.agent.id)
+    }
+
+    /// Whether an agent who serves sessions is there and not on a break, or may be as far as is known.
+    pub(crate) async fn is_anybody_there(&self) -> Result<bool, SessionError> {
         const ANY: &str = "SELECT agent_id FROM roster WHERE deleted = 0 AND lease_until > $1 AND serves <> 0 \
                            AND status IN ('online', 'busy') LIMIT 1";
-        let found: Option<(String,)> = self.db.fetch_optional(sql(ANY).bind(now.millis())).await?;
+        let known = self.roster_as_of().await?;
+        let found: Option<(String,)> = self.db.fetch_optional(sql(ANY).bind(known.millis())).await?;
         Ok(found.is_some())
     }
 
@@ -153,11 +174,12 @@ impl Store {
         rows.into_iter().map(RosterRow::into_line).collect()
     }
 
-    /// Takes over what agent-auth tells; older versions of a line change nothing. Tells how many lines changed.
+    /// Takes over what agent-auth tells; older versions of a line change nothing, and without any it says that nothing
+    /// else is new. Tells how many lines changed.
     pub(crate) async fn put_roster(&self, mut lines: Vec<RosterLine>) -> Result<u64, SessionError> {
         // One order for all writers: two callers with the same agents do not wait for each other in a circle.
         lines.sort_by_key(|line| line.agent.id.to_string());
-        let now = self.clock.now();
+        let (store, now) = (self.clone(), self.clock.now());
         let changed = self
             .db
             .transaction(move |tx| {
@@ -166,6 +188,7 @@ impl Store {
                     for line in &lines {
                         changed += tx.execute(put(line, now)).await?;
                     }
+                    store.note_feed(tx, now).await?;
                     Ok::<_, SessionError>(changed)
                 })
             })

@@ -5,7 +5,7 @@ mod turn;
 
 pub(crate) use turn::TurnRow;
 
-use super::tally;
+use super::{commands::of_agent, tally};
 use crate::error::SessionError;
 use serde::{Deserialize, Serialize};
 use switchboard_db::{Statement, sql};
@@ -104,6 +104,12 @@ impl StoredDesk {
     pub(super) fn read(text: &str) -> Result<Self, SessionError> {
         serde_json::from_str(text).map_err(|_| SESSION)
     }
+}
+
+/// The customer's name in a stored profile.
+pub(super) fn nickname_in(profile: &str) -> Result<Option<String>, SessionError> {
+    let profile: StoredProfile = serde_json::from_str(profile).map_err(|_| SESSION)?;
+    Ok(profile.nickname)
 }
 
 impl SessionRow {
@@ -280,6 +286,8 @@ enum StoredBody {
         state: TurnState,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         covers: Vec<MessageId>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        degraded: bool,
     },
     Conversation {
         conversation: String,
@@ -312,7 +320,9 @@ impl EntryRow {
             StoredBody::Status { from, to, reason, agent, fence } => {
                 EntryBody::Status(StatusChange { from, to, reason, agent, fence })
             }
-            StoredBody::Turn { turn, state, covers } => EntryBody::Turn(TurnChange { turn, state, covers }),
+            StoredBody::Turn { turn, state, covers, degraded } => {
+                EntryBody::Turn(TurnChange { turn, state, covers, degraded })
+            }
             StoredBody::Conversation { conversation } => EntryBody::Conversation(conversation),
         };
         Ok(Entry {
@@ -324,9 +334,13 @@ impl EntryRow {
     }
 }
 
-/// Writes one entry.
+/// Writes one entry. The column of its id tells agents' ids apart: each counts for himself.
 pub(crate) fn insert_entry(entry: &Entry) -> Statement {
     let message = entry.message();
+    let id = message.and_then(|message| {
+        let key = message.client_message_id.as_ref()?;
+        Some(message.agent.as_ref().map_or_else(|| key.clone(), |agent| of_agent(agent.id, key)))
+    });
     sql("INSERT INTO entry (session, seq, at, kind, sender, client_message_id, body) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)")
     .bind(entry.session.as_str())
@@ -334,7 +348,7 @@ pub(crate) fn insert_entry(entry: &Entry) -> Statement {
     .bind(entry.at.millis())
     .bind(kind(&entry.body))
     .bind(message.map(|message| message.sender.role()))
-    .bind(message.and_then(|message| message.client_message_id.clone()))
+    .bind(id)
     .bind(stored(&entry.body))
 }
 
@@ -366,9 +380,12 @@ fn stored(body: &EntryBody) -> String {
             agent: change.agent,
             fence: change.fence,
         },
-        EntryBody::Turn(change) => {
-            StoredBody::Turn { turn: change.turn, state: change.state, covers: change.covers }
-        }
+        EntryBody::Turn(change) => StoredBody::Turn {
+            turn: change.turn,
+            state: change.state,
+            covers: change.covers,
+            degraded: change.degraded,
+        },
         EntryBody::Conversation(conversation) => StoredBody::Conversation { conversation },
     })
 }

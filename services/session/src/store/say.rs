@@ -5,7 +5,7 @@ use crate::{error::SessionError, store::rows::EntryRow};
 use switchboard_db::{Tx, sql};
 use switchboard_domain::{
     ClientMessageId, Entry, EntryBody, Language, Message, MessageId, MessageText, Principal, Sender, Seq,
-    Session, SessionName, TurnId,
+    Session, SessionName, Status, TurnId,
     session::{Event, Profile, Reply, Via, apply},
 };
 
@@ -94,6 +94,9 @@ async fn say(
         interrupted: false,
     }));
     unit.take(step).await?;
+    if unit.session.status == Status::PendingManual {
+        unit.hear_more().await?;
+    }
     unit.tell_owner(place).await?;
     let next = match (reply, turn, unit.session.turn) {
         (Reply::Bot, Some(turn), _) => {

@@ -18,6 +18,7 @@ macro_rules! names {
          $24, $25)"
     };
 }
+pub(super) use names;
 
 /// A session as lists show it.
 #[derive(Debug, Clone)]
@@ -92,8 +93,8 @@ impl Store {
     }
 }
 
-/// No session's name is empty: the places that are left find nothing.
-fn with_names(text: &'static str, names: &[String]) -> Statement {
+/// Binds up to 25 names. No session's name is empty: the places that are left find nothing.
+pub(super) fn with_names(text: &'static str, names: &[String]) -> Statement {
     let places = names.iter().map(String::as_str).chain(std::iter::repeat(""));
     places.take(AT_ONCE).fold(sql(text), Statement::bind)
 }

@@ -1,7 +1,7 @@
 //! Tags: what there are, and which sessions have them. A session's tags stand in its row, and once more in a table that
 //! is searched by tag; both change in one transaction under the session's lock.
 
-use super::{Store, traceparent, unit::Unit};
+use super::{Repeatable, Store, traceparent, unit::Unit};
 use crate::{desk::Denied, error::SessionError};
 use serde_json::{Value, json};
 use switchboard_db::{
@@ -9,7 +9,7 @@ use switchboard_db::{
     audit::{self, NewRecord, digest},
     sql,
 };
-use switchboard_domain::{SessionName, TagId};
+use switchboard_domain::{AgentId, SessionName, TagId};
 
 /// A tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +51,14 @@ impl Store {
         Ok(rows.into_iter().map(Tag::from).collect())
     }
 
-    /// Makes a tag, or changes one.
-    pub(crate) async fn put_tag(&self, tag: Tag, record: NewRecord) -> Result<Tag, SessionError> {
+    /// Makes a tag, once for each key, or changes one.
+    pub(crate) async fn put_tag(
+        &self,
+        tag: Tag,
+        by: AgentId,
+        key: Option<Repeatable>,
+        record: NewRecord,
+    ) -> Result<Tag, SessionError> {
         let (store, engine) = (self.clone(), self.db.engine());
         self.db
             .transaction(move |tx| {
@@ -69,7 +75,10 @@ impl Store {
                         built_in: before.as_ref().is_some_and(|before| before.built_in),
                         ..tag
                     };
-                    write(tx, &tag, before.is_none(), store.settings.tags_max).await?;
+                    let made = key.as_ref().filter(|_| before.is_none()).map(|key| (by, key));
+                    if !write(tx, &tag, before.is_none(), made, store.settings.tags_max).await? {
+                        return made_before(tx, made).await?.ok_or_else(|| Denied::TagExists.into());
+                    }
                     audit::append(tx, recorded(record, before.as_ref(), Some(&tag))).await?;
                     Ok(tag)
                 })
@@ -80,6 +89,9 @@ impl Store {
     /// Takes a tag off every session, then deletes it. Whoever is interrupted repeats it.
     pub(crate) async fn delete_tag(&self, id: String, record: NewRecord) -> Result<(), SessionError> {
         const SESSIONS: &str = "SELECT session FROM session_tag WHERE tag = $1 LIMIT $2";
+        if !self.is_deletable(id.clone(), record.clone()).await? {
+            return Ok(());
+        }
         loop {
             let tagged: Vec<(String,)> =
                 self.db.fetch_all(sql(SESSIONS).bind(id.as_str()).bind(BATCH)).await?;
@@ -116,14 +128,18 @@ impl Store {
             .await
     }
 
-    /// Whether a tag may be deleted at all.
-    pub(crate) async fn deletable_tag(&self, id: &str) -> Result<(), SessionError> {
+    /// Whether there is anything left to delete, and it may be deleted at all. Whoever has deleted a tag may say so again.
+    async fn is_deletable(&self, id: String, record: NewRecord) -> Result<bool, SessionError> {
         const GET: &str = "SELECT built_in FROM tag WHERE id = $1";
-        match self.db.fetch_optional::<(i64,)>(sql(GET).bind(id)).await? {
-            None => Err(Denied::TagNotFound(id.to_owned()).into()),
-            Some((0,)) => Ok(()),
-            Some(_) => Err(Denied::TagBuiltIn.into()),
+        match self.db.fetch_optional::<(i64,)>(sql(GET).bind(id.as_str())).await? {
+            Some((0,)) => return Ok(true),
+            Some(_) => return Err(Denied::TagBuiltIn.into()),
+            None => {}
         }
+        let done = self.db.transaction(move |tx| {
+            Box::pin(async move { Ok::<_, SessionError>(audit::done_before(tx, &record, "").await?) })
+        });
+        if done.await? { Ok(false) } else { Err(Denied::TagNotFound(id).into()) }
     }
 
     /// Puts tags on a session and takes others off; gives what it has then. Without a record nobody asked for it.
@@ -201,26 +217,57 @@ async fn change(
     Ok((tags, Some(unit.save().await?)))
 }
 
-async fn write(tx: &mut Tx, tag: &Tag, is_new: bool, max: usize) -> Result<(), SessionError> {
+/// False: the name is taken, or the key was used before.
+async fn write(
+    tx: &mut Tx,
+    tag: &Tag,
+    is_new: bool,
+    made: Option<(AgentId, &Repeatable)>,
+    max: usize,
+) -> Result<bool, SessionError> {
     const OTHER: &str = "SELECT id FROM tag WHERE name = $1 AND id <> $2";
     const COUNT: &str = "SELECT COUNT(*) FROM tag";
-    const ADD: &str = "INSERT INTO tag (id, name, color, icon, built_in) VALUES ($1, $2, $3, $4, 0) \
-                       ON CONFLICT (name) DO NOTHING";
+    const ADD: &str = "INSERT INTO tag (id, name, color, icon, built_in, made_by, made_key, made_fingerprint) \
+                       VALUES ($1, $2, $3, $4, 0, $5, $6, $7) ON CONFLICT DO NOTHING";
     const CHANGE: &str = "UPDATE tag SET name = $2, color = $3, icon = $4 WHERE id = $1";
     let other = sql(OTHER).bind(tag.name.as_str()).bind(tag.id.as_str());
     if tx.fetch_optional::<(String,)>(other).await?.is_some() {
-        return Err(Denied::TagExists.into());
+        return Ok(false);
     }
+    let with_values = |text: &'static str| {
+        sql(text)
+            .bind(tag.id.as_str())
+            .bind(tag.name.as_str())
+            .bind(tag.color.as_str())
+            .bind(tag.icon.as_str())
+    };
+    if !is_new {
+        return Ok(tx.execute(with_values(CHANGE)).await? == 1);
+    }
+    let add = with_values(ADD)
+        .bind(made.map(|(by, _)| by.to_string()))
+        .bind(made.map(|(_, key)| key.key.as_str().to_owned()))
+        .bind(made.map(|(_, key)| key.fingerprint.clone()));
+    let is_added = tx.execute(add).await? == 1;
     let (count,): (i64,) = tx.fetch_one(sql(COUNT)).await?;
-    if is_new && usize::try_from(count).unwrap_or(usize::MAX) >= max {
+    if is_added && usize::try_from(count).unwrap_or(usize::MAX) > max {
         return Err(Denied::TooMany { what: "tags", max }.into());
     }
-    let write = sql(if is_new { ADD } else { CHANGE })
-        .bind(tag.id.as_str())
-        .bind(tag.name.as_str())
-        .bind(tag.color.as_str())
-        .bind(tag.icon.as_str());
-    if tx.execute(write).await? == 1 { Ok(()) } else { Err(Denied::TagExists.into()) }
+    Ok(is_added)
+}
+
+/// The tag that an earlier call with this key made, as it is now.
+async fn made_before(tx: &mut Tx, made: Option<(AgentId, &Repeatable)>) -> Result<Option<Tag>, SessionError> {
+    const MADE: &str = "SELECT id, name, color, icon, built_in FROM tag WHERE made_by = $1 AND made_key = $2 \
+                        AND made_fingerprint = $3";
+    const USED: &str = "SELECT id FROM tag WHERE made_by = $1 AND made_key = $2";
+    let Some((by, key)) = made else { return Ok(None) };
+    let asked = |text: &'static str| sql(text).bind(by.to_string()).bind(key.key.as_str());
+    let found: Option<TagRow> = tx.fetch_optional(asked(MADE).bind(key.fingerprint.as_str())).await?;
+    if found.is_none() && tx.fetch_optional::<(String,)>(asked(USED)).await?.is_some() {
+        return Err(SessionError::KeyReused);
+    }
+    Ok(found.map(Tag::from))
 }
 
 /// A tag that nobody else changes until the commit, and nobody puts on a session.

@@ -7,6 +7,7 @@ use switchboard_db::{Statement, sql};
 use switchboard_domain::{
     Sender, Seq, Session, Status, Timestamp,
     entry::{AgentRef, StatusChange},
+    routing::Heard,
 };
 
 /// Rows of `tally`: so many units can move a count at once.
@@ -172,6 +173,27 @@ impl Unit<'_> {
 
     /// Hears what the customer wrote lately, for the agent who will come.
     pub(super) async fn hear(&mut self) -> Result<(), SessionError> {
+        let heard = self.listen().await?;
+        self.session.desk.needs = heard.needs;
+        self.session.desk.urgent = heard.urgent;
+        Ok(())
+    }
+
+    /// Hears what a customer adds who waits already. What he said before stays said.
+    pub(super) async fn hear_more(&mut self) -> Result<(), SessionError> {
+        let heard = self.listen().await?;
+        let desk = &mut self.session.desk;
+        for (known, words) in [(&mut desk.needs, heard.needs), (&mut desk.urgent, heard.urgent)] {
+            for word in words {
+                if !known.contains(&word) {
+                    known.push(word);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn listen(&mut self) -> Result<Heard, SessionError> {
         const RECENT: &str = "SELECT seq, at, body FROM entry WHERE session = $1 AND kind = 'message' \
                               AND sender = 'user' ORDER BY seq DESC LIMIT $2";
         let limit = i64::from(self.store.settings.routing.heard_messages);
@@ -181,11 +203,12 @@ impl Unit<'_> {
         for row in rows.into_iter().rev() {
             texts.extend(row.into_entry(&self.session.name)?.message().map(|message| message.text.clone()));
         }
+        // What this unit writes stands nowhere yet.
+        let new = self.entries.iter().filter_map(|entry| entry.message());
+        let new = new.filter(|message| message.sender == Sender::Customer);
+        texts.extend(new.map(|message| message.text.clone()));
         let language = self.session.profile.language;
-        let heard = self.store.book.hear(texts.iter().map(String::as_str), language);
-        self.session.desk.needs = heard.needs;
-        self.session.desk.urgent = heard.urgent;
-        Ok(())
+        Ok(self.store.book.hear(texts.iter().map(String::as_str), language))
     }
 }
 

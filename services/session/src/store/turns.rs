@@ -57,6 +57,8 @@ pub(crate) struct Finish {
     pub(crate) answer_failed: Option<bool>,
     pub(crate) conversation: Option<String>,
     pub(crate) hand_over: Option<(Escalation, Notice)>,
+    /// Built-in rules decided in place of the regulator.
+    pub(crate) degraded: bool,
 }
 
 /// How a turn ended, as it is on record.
@@ -311,7 +313,7 @@ async fn end(unit: &mut Unit<'_>, finish: Finish, hours: &Published) -> Result<(
         Ok(step) => step,
         // Whoever moved the fence has ended the turn already; this one is an orphan of a broken invariant.
         Err(Refused::Fenced) => {
-            return unit.end_turn(finish.turn, TurnState::HandedOver, from).await;
+            return unit.end_turn(finish.turn, TurnState::HandedOver, finish.degraded, from).await;
         }
         Err(refused) => return Err(refused.into()),
     };
@@ -342,5 +344,5 @@ async fn end(unit: &mut Unit<'_>, finish: Finish, hours: &Published) -> Result<(
         let step = apply(&unit.session, Event::Escalated { escalation, shop, notice }, unit.now)?;
         unit.take(step).await?;
     }
-    unit.end_turn(finish.turn, finish.state, from).await
+    unit.end_turn(finish.turn, finish.state, finish.degraded, from).await
 }

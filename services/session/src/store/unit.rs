@@ -37,11 +37,13 @@ pub(crate) struct Committed {
     pub(crate) floor: bool,
 }
 
-/// What of a session everybody at the desk sees.
-type Floor = (Status, Option<AgentId>, Option<Timestamp>);
+/// What of a session everybody at the desk sees; of what was heard, how much.
+type Floor = (Status, Option<AgentId>, Option<Timestamp>, [usize; 2]);
 
 fn floor(session: &Session) -> Floor {
-    (session.status, session.agent.as_ref().map(|agent| agent.id), session.desk.due_at)
+    let desk = &session.desk;
+    let heard = [desk.urgent.len(), desk.needs.len()];
+    (session.status, session.agent.as_ref().map(|agent| agent.id), desk.due_at, heard)
 }
 
 /// A session under lock inside a transaction.
@@ -168,7 +170,9 @@ impl<'t> Unit<'t> {
                     let text = notice.text(self.session.language());
                     self.write_notice(text);
                 }
-                Change::TurnEnds(turn, state) => self.end_turn(turn, state, self.session.head.next()).await?,
+                Change::TurnEnds(turn, state) => {
+                    self.end_turn(turn, state, false, self.session.head.next()).await?;
+                }
             }
         }
         let at = self.session.head;
@@ -206,9 +210,10 @@ impl<'t> Unit<'t> {
         &mut self,
         turn: TurnId,
         state: TurnState,
+        degraded: bool,
         from: Seq,
     ) -> Result<(), SessionError> {
-        let to = self.write(EntryBody::Turn(TurnChange { turn, state, covers: Vec::new() }));
+        let to = self.write(EntryBody::Turn(TurnChange { turn, state, covers: Vec::new(), degraded }));
         const END: &str = "UPDATE turn SET state = $2, finished_at = $3, ended_from = $4, ended_to = $5, \
                            partial = '' WHERE id = $1 AND state = 'accepted'";
         let end = sql(END)
@@ -232,7 +237,12 @@ impl<'t> Unit<'t> {
         self.session.uncovered = 0;
         self.session.turn = Some(id);
         let stored = json(&covers);
-        let begun = self.write(EntryBody::Turn(TurnChange { turn: id, state: TurnState::Accepted, covers }));
+        let begun = self.write(EntryBody::Turn(TurnChange {
+            turn: id,
+            state: TurnState::Accepted,
+            covers,
+            degraded: false,
+        }));
         const BEGIN: &str = "INSERT INTO turn (id, session, state, fence, attempt, covers, partial, lease_until, \
                              started_at, begun_seq) VALUES ($1, $2, 'accepted', $3, 1, $4, '', $5, $6, $7)";
         let begin = sql(BEGIN)
@@ -260,7 +270,7 @@ impl<'t> Unit<'t> {
         let remember = sql(REMEMBER)
             .bind(self.session.name.as_str())
             .bind(method)
-            .bind(repeatable.key.as_str())
+            .bind(repeatable.kept())
             .bind(repeatable.fingerprint.as_str())
             .bind(from.get())
             .bind(self.session.head.get())

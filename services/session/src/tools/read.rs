@@ -10,8 +10,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, HashMap};
 use switchboard_domain::{
-    AgentId, AssistId, ErrorKind, Failure, Language, MessageText, ReplyId, Session, Timestamp,
-    entry::AgentRef,
+    AgentId, AssistId, ErrorKind, Failure, Language, MessageText, ReplyId, Session,
     limits::PAGE_MAX,
     quick_reply::{Category, VARIABLES_MAX, variables},
 };
@@ -91,17 +90,6 @@ fn category(text: &str) -> Result<Category, SessionError> {
 
 pub(super) fn category_or_any(text: &str) -> Result<Option<Category>, SessionError> {
     if text.is_empty() { Ok(None) } else { category(text).map(Some) }
-}
-
-/// The acting agent, as the edge read him from the token; must be the call's principal.
-pub(super) fn acting(agent: Option<common::AgentRef>, by: AgentId) -> Result<AgentRef, SessionError> {
-    let agent: AgentRef = agent.ok_or(WireError::new("agent"))?.try_into()?;
-    if agent.id != by {
-        return Err(
-            Failure::new(ErrorKind::Forbidden, "IDENTITY_MISMATCH", "the agent is not the caller").into()
-        );
-    }
-    Ok(agent)
 }
 
 pub(super) fn reply_edit(request: wire::PutReplyRequest) -> Result<ReplyEdit, SessionError> {
@@ -229,10 +217,4 @@ pub(super) fn assist(row: AssistRow) -> wire::Assist {
         created_at_ms: row.created_at,
         answered_at_ms: row.answered_at,
     }
-}
-
-/// `2026-11-23` and `09:30`, in UTC.
-pub(super) fn date_and_time(now: Timestamp) -> (String, String) {
-    let now = chrono::DateTime::from_timestamp_millis(now.millis()).unwrap_or_default();
-    (now.format("%Y-%m-%d").to_string(), now.format("%H:%M").to_string())
 }

@@ -57,14 +57,19 @@ macro_rules! thin {
 pub(in crate::store) const OF_AGENT: &str = thin!("WHERE s.agent_id = $1 LIMIT $2");
 pub(in crate::store) const OF_TAG: &str =
     thin!("JOIN session_tag t ON t.session = s.name WHERE t.tag = $1 ORDER BY t.session LIMIT $2");
-pub(in crate::store) const OF_RANK: &str = thin!("WHERE s.list_rank = $1 LIMIT $2");
+/// Bounds instead of an equality, here and below: Postgres would take the rank for settled and then read the whole table,
+/// or all sessions by their update, when it holds the rank for a common one. This order only one index has.
+pub(in crate::store) const OF_RANK: &str = thin!(
+    "WHERE s.list_rank >= $1 AND s.list_rank <= $1 ORDER BY s.list_rank, s.updated_at, s.name LIMIT $2"
+);
 /// `$3` is the end.
 pub(in crate::store) const CREATED: &str = thin!("WHERE s.created_at >= $1 AND s.created_at < $3 LIMIT $2");
 pub(super) const BY_NAME: &str = thin!("WHERE s.name = $1");
 
 /// Runs of an index: `$1` and `$2` the place after which, `$3` how many, `$4` the run's own value.
 pub(in crate::store) const RANKED: &str = thin!(
-    "WHERE s.list_rank = $4 AND (s.updated_at, s.name) < ($1, $2) ORDER BY s.updated_at DESC, s.name DESC LIMIT $3"
+    "WHERE s.list_rank >= $4 AND (s.list_rank, s.updated_at, s.name) < ($4, $1, $2) \
+     ORDER BY s.list_rank DESC, s.updated_at DESC, s.name DESC LIMIT $3"
 );
 pub(in crate::store) const UPDATED: &str =
     thin!("WHERE (s.updated_at, s.name) < ($1, $2) ORDER BY s.updated_at DESC, s.name DESC LIMIT $3");

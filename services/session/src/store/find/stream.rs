@@ -16,6 +16,8 @@ const BATCH: usize = 500;
 pub(super) struct Stream {
     order: Order,
     phases: VecDeque<(usize, Vec<Run>)>,
+    /// What the first statement of a run gives. Each further one gives twice as much: whoever goes on past a page is
+    /// filtering, and a statement for each page would cost more than its rows.
     batch: usize,
 }
 
@@ -26,6 +28,8 @@ struct Run {
     /// What the text asks for as `$4`.
     value: Option<i64>,
     after: (i64, String),
+    /// Statements so far.
+    asked: u32,
     rows: VecDeque<Thin>,
     is_done: bool,
 }
@@ -102,7 +106,7 @@ fn runs(query: &Query, ranks: &[i64], phase: usize) -> Vec<Run> {
 
 impl Run {
     fn new(text: &'static str, value: Option<i64>, after: (i64, String)) -> Self {
-        Self { text, value, after, rows: VecDeque::new(), is_done: false }
+        Self { text, value, after, asked: 0, rows: VecDeque::new(), is_done: false }
     }
 
     fn take(&mut self) -> Option<Thin> {
@@ -113,6 +117,8 @@ impl Run {
         if self.is_done || !self.rows.is_empty() {
             return Ok(());
         }
+        let batch = batch.saturating_mul(1 << self.asked.min(9)).min(BATCH);
+        self.asked += 1;
         let count = i64::try_from(batch).unwrap_or(i64::MAX);
         let mut statement = sql(self.text).bind(self.after.0).bind(self.after.1.as_str()).bind(count);
         if let Some(value) = self.value {
