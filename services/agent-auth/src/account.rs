@@ -3,7 +3,7 @@
 use crate::AgentAuthError;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use switchboard_domain::{AgentId, Permission, Permissions, Timestamp};
+use switchboard_domain::{AgentId, Permission, Permissions, Timestamp, text::username_key};
 use switchboard_proto::agentauth::v1 as wire;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -33,7 +33,7 @@ impl Username {
 
     /// The form in which names are compared: who looks the same is the same.
     pub(crate) fn key(&self) -> String {
-        self.0.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+        username_key(&self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 //! A deleted account keeps its row, so that its id is never given again and the log has a name for it; its username is
 //! free again. Nobody changes an account that may do more than he does himself, nor gives it such a role.
 
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod guard;
 mod lose;
 mod write;

@@ -1,6 +1,6 @@
 //! API keys: given out, listed, revoked.
 //!
-//! The text of a key is told once (`api_keys.rs` makes and checks it); a hash of its secret is stored, and its first
+//! The text of a key is told once, and again to a repeat of the same call (`api_keys.rs` makes and checks it); a hash of its secret is stored, and its first
 //! characters, to recognise it by.
 
 use crate::{
@@ -12,14 +12,17 @@ use crate::{
     api_keys,
     denial::{self, Caller, invalid},
     permissions::{names, stored},
+    repeatable::{self, Repeatable},
     revocation::revoke_api_key,
     roles::parsed,
+    secret,
     store::accounts::lock_agent,
 };
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use std::time::Duration;
 use switchboard_boot::audit::record;
-use switchboard_db::{Tx, audit, sql};
+use switchboard_db::{Statement, Tx, audit, sql};
 use switchboard_domain::{ApiKeyId, Failure, Permission, Permissions, Timestamp};
 use switchboard_proto::agentauth::v1::{
     ApiKey, ApiKeyResponse, CreateApiKeyRequest, CreateApiKeyResponse, ListApiKeysResponse,
@@ -31,6 +34,8 @@ const NAME_MAX: usize = 100;
 const KEYS_MAX: i64 = 50;
 /// Most keys of one list.
 const LIST_MAX: i64 = 1000;
+/// How long a repeat of the call that made a key is told its text again.
+const REPEATED_FOR: Duration = Duration::from_hours(24);
 /// Characters of a key that are shown: what is public of it, and the first four of the secret.
 const HINT: usize = 41;
 
@@ -56,6 +61,15 @@ struct NewKey {
     expires_at: Option<i64>,
     hint: String,
     secret_hash: String,
+    made: Option<Made>,
+}
+
+/// How a key was made by a call that may be repeated.
+#[derive(Debug, Clone)]
+struct Made {
+    by: Repeatable,
+    /// The secret is derived from it and the idempotency key.
+    salt: SecretString,
 }
 
 impl Accounts {
@@ -78,10 +92,11 @@ impl Accounts {
         Ok(ListApiKeysResponse { keys: rows.into_iter().map(KeyRow::told).collect::<Result<_, _>>()? })
     }
 
-    /// Makes a key for the caller's account within what he may do.
+    /// Makes a key for the caller's account within what he may do, once for each idempotency key: for [`REPEATED_FOR`] a
+    /// repeat is told the same text again.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR`, `UNKNOWN_PERMISSION`, `PERMISSION_ESCALATION`, `TOO_MANY_API_KEYS`; [`AgentAuthError::Db`] or
+    /// `VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`, `UNKNOWN_PERMISSION`, `PERMISSION_ESCALATION`, `TOO_MANY_API_KEYS`; [`AgentAuthError::Db`] or
     /// [`AgentAuthError::Stored`].
     pub(crate) async fn create_api_key(
         &self,
@@ -90,23 +105,31 @@ impl Accounts {
     ) -> Result<CreateApiKeyResponse, AgentAuthError> {
         let now = self.clock.now();
         let id = ApiKeyId::mint(&*self.clock, &*self.rng);
-        let (told, hash) = api_keys::make(id, &*self.rng);
+        let salt = secret::random(&*self.rng);
+        let made = repeatable::read(request.idempotency.clone())?.map(|by| Made { by, salt });
+        let secret = made.as_ref().map_or_else(|| secret::random(&*self.rng), Made::secret);
+        let (told, hash) = api_keys::make(id, &secret);
         let hint: String = told.expose_secret().chars().take(HINT).collect();
-        let new = NewKey { hint, secret_hash: hash, ..NewKey::read(&request, now)? };
+        let new = NewKey { hint, secret_hash: hash, made, ..NewKey::read(&request, now)? };
         let detail = json!({"name": new.name, "permissions": names(new.permissions)});
         let record = record(&*self.clock, "api_key.create", &object(id), None, None, &detail);
-        let row = self
+        let (row, told) = self
             .store
             .db
             .transaction(move |tx| {
                 Box::pin(async move {
-                    // His row is locked, so that the count of his keys stays true.
+                    // His row is locked, so that the count of his keys stays true, and of two equal calls one is first.
                     lock_agent(tx, caller.id).await?.ok_or_else(denial::agent_not_found)?;
                     within(permitted(tx, caller).await?, new.permissions)?;
+                    if let Some(made) = &new.made
+                        && let Some(before) = made_before(tx, caller, &made.by, now).await?
+                    {
+                        return Ok(before);
+                    }
                     add(tx, caller, id, &new, now).await?;
                     let row = find(tx, id).await?.ok_or_else(denial::key_not_found)?;
                     append(tx, record, None, &row).await?;
-                    Ok::<_, AgentAuthError>(row)
+                    Ok::<_, AgentAuthError>((row, told))
                 })
             })
             .await?;
@@ -167,6 +190,17 @@ impl NewKey {
     }
 }
 
+impl Made {
+    fn secret(&self) -> SecretString {
+        secret::derived(&self.salt, &self.by.key)
+    }
+
+    /// What is kept of the idempotency key: whoever reads the table cannot derive the secret.
+    fn digest(by: &Repeatable) -> String {
+        audit::digest(&by.key)
+    }
+}
+
 impl KeyRow {
     fn told(self) -> Result<ApiKey, AgentAuthError> {
         Ok(ApiKey {
@@ -211,7 +245,7 @@ async fn add(
     const COUNT: &str = "SELECT COUNT(*) FROM api_key WHERE agent_id = $1 AND revoked_at IS NULL
         AND (expires_at IS NULL OR expires_at > $2)";
     const ADD: &str = "INSERT INTO api_key (id, agent_id, name, hint, secret_hash, permissions, created_at,
-        expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        expires_at, made_key, made_fingerprint, made_salt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let count = sql(COUNT).bind(caller.id.to_string()).bind(now.millis());
     let (count,) = tx.fetch_one::<(i64,)>(count).await?;
     if count >= KEYS_MAX {
@@ -225,9 +259,43 @@ async fn add(
         .bind(new.secret_hash.as_str())
         .bind(json!(names(new.permissions)).to_string())
         .bind(now.millis())
-        .bind(new.expires_at);
+        .bind(new.expires_at)
+        .bind(new.made.as_ref().map(|made| Made::digest(&made.by)))
+        .bind(new.made.as_ref().map(|made| made.by.fingerprint.clone()))
+        .bind(new.made.as_ref().map(|made| made.salt.expose_secret().to_owned()));
     tx.execute(add).await?;
     Ok(())
+}
+
+/// The key that an earlier call made, and its text once more. What is too old is forgotten.
+async fn made_before(
+    tx: &mut Tx,
+    caller: Caller,
+    by: &Repeatable,
+    now: Timestamp,
+) -> Result<Option<(KeyRow, SecretString)>, AgentAuthError> {
+    const MADE: &str =
+        "SELECT id, made_fingerprint, made_salt FROM api_key WHERE agent_id = $1 AND made_key = $2";
+    tx.execute(forget(now)).await?;
+    let made = sql(MADE).bind(caller.id.to_string()).bind(Made::digest(by));
+    let Some((id, said, salt)) = tx.fetch_optional::<(String, String, String)>(made).await? else {
+        return Ok(None);
+    };
+    if said != by.fingerprint {
+        return Err(denial::key_reused().into());
+    }
+    let id = ApiKeyId::parse(&id).map_err(|_| AgentAuthError::Stored { what: "the id of an API key" })?;
+    let secret = Made { by: by.clone(), salt: salt.into() }.secret();
+    let row = find(tx, id).await?.ok_or_else(denial::key_not_found)?;
+    Ok(Some((row, api_keys::make(id, &secret).0)))
+}
+
+/// Forgets how keys were made that can no longer be asked for again.
+pub(crate) fn forget(now: Timestamp) -> Statement {
+    const FORGET: &str = "UPDATE api_key SET made_key = NULL, made_fingerprint = NULL, made_salt = NULL
+        WHERE made_key IS NOT NULL AND created_at <= $1";
+    let age = i64::try_from(REPEATED_FOR.as_millis()).unwrap_or(i64::MAX);
+    sql(FORGET).bind(now.millis().saturating_sub(age))
 }
 
 async fn append(
@@ -257,6 +325,7 @@ mod tests {
             name: " CRM ".into(),
             permissions: vec!["sessions.read".into()],
             expires_at_ms: Some(1001),
+            idempotency: None,
         };
         assert_eq!(NewKey::read(&request(), now).unwrap().name, "CRM");
         for (request, code) in [

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 use switchboard_boot::Lifecycle;
 use switchboard_db::{DbError, Statement, sql};
-use switchboard_domain::{AgentId, ApiKeyId, Clock, Rng};
+use switchboard_domain::{AgentId, ApiKeyId, Clock};
 use switchboard_mesh::reply::chain;
 use switchboard_proto::agentauth::v1::VerifyApiKeyResponse;
 
@@ -40,10 +40,9 @@ struct KeyRow {
 }
 
 /// The text of a key about to be made, told once, and what is kept of its secret.
-pub(crate) fn make(id: ApiKeyId, rng: &dyn Rng) -> (SecretString, String) {
+pub(crate) fn make(id: ApiKeyId, secret: &SecretString) -> (SecretString, String) {
     let id = id.to_string();
     let digits = id.rsplit('_').next().unwrap_or_default();
-    let secret = secret::random(rng);
     let hash = secret::fingerprint(secret.expose_secret());
     (format!("{PREFIX}{digits}_{}", secret.expose_secret()).into(), hash)
 }

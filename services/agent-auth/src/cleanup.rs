@@ -1,6 +1,6 @@
 //! Deletes what has expired, a little at a time. Of many replicas each does so; they find what the others left.
 
-use crate::{config::Settings, store::Store};
+use crate::{api_key_admin, config::Settings, store::Store};
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::Lifecycle;
 use switchboard_db::{DbError, Statement, sql};
@@ -18,6 +18,8 @@ const REVOCATIONS: &str = "DELETE FROM revocation WHERE seq IN
     (SELECT seq FROM revocation WHERE until_ms <= $1 ORDER BY until_ms LIMIT $2)";
 const TALLIES: &str = "DELETE FROM throttle WHERE subject IN
     (SELECT subject FROM throttle WHERE last_at <= $1 ORDER BY last_at LIMIT $2)";
+const TICKETS: &str = "DELETE FROM event_ticket WHERE digest IN
+    (SELECT digest FROM event_ticket WHERE expires_at <= $1 ORDER BY expires_at, digest LIMIT $2)";
 const DEVICES: &str = "DELETE FROM known_device WHERE last_login_at <= $1";
 
 /// Deletes what has expired at `now`.
@@ -30,9 +32,18 @@ pub(crate) async fn run(store: &Store, settings: &Settings, now: Timestamp) -> R
     // Tokens go with their logins in one transaction: none comes back as unknown while its login is there.
     delete(store, &[(TOKENS, now.millis()), (LOGINS, now.millis())]).await?;
     delete(store, &[(REVOCATIONS, now.millis())]).await?;
+    delete(store, &[(TICKETS, now.millis())]).await?;
     delete(store, &[(TALLIES, ago(settings.throttle_memory))]).await?;
     let devices = sql(DEVICES).bind(ago(settings.device_memory));
-    store.db.transaction(move |tx| Box::pin(async move { tx.execute(devices).await.map(drop) })).await
+    for statement in [devices, api_key_admin::forget(now)] {
+        store
+            .db
+            .transaction::<_, DbError, _>(move |tx| {
+                Box::pin(async move { tx.execute(statement).await.map(drop) })
+            })
+            .await?;
+    }
+    Ok(())
 }
 
 /// Runs statements together, again and again, until the last one finds less than a batch.

@@ -48,6 +48,9 @@ pub struct Settings {
     /// How long an access token of a person is valid.
     #[serde(with = "humantime_serde")]
     pub access_token_life: Duration,
+    /// How long a ticket for an event stream may wait to be used.
+    #[serde(with = "humantime_serde")]
+    pub event_ticket_life: Duration,
     /// How long a refresh token may lie unused.
     #[serde(with = "humantime_serde")]
     pub refresh_idle: Duration,

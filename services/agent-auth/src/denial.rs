@@ -31,7 +31,7 @@ impl Caller {
     }
 }
 
-/// A field holds what it may not; the edge makes it a 422.
+/// A field holds what it may not; the edge makes it a 422 that names the field.
 pub(crate) fn invalid(field: &'static str, rule: &str) -> Failure {
     Failure::new(ErrorKind::Invalid, "VALIDATION_ERROR", format!("`{field}` must be {rule}"))
         .with("field", field)
@@ -53,6 +53,12 @@ pub(crate) fn escalation(missing: Permissions) -> Failure {
 /// There is no such account.
 pub(crate) fn agent_not_found() -> Failure {
     Failure::new(ErrorKind::NotFound, "AGENT_NOT_FOUND", "坐席不存在")
+}
+
+/// One's own password is not reset.
+pub(crate) fn own_password() -> Failure {
+    let told = "change your own password instead, with the present one";
+    Failure::new(ErrorKind::Forbidden, "OWN_PASSWORD", told)
 }
 
 /// The username is taken.
@@ -121,6 +127,12 @@ pub(crate) fn unknown_permission(name: &str) -> Failure {
 /// There is no such key, or it is somebody else's.
 pub(crate) fn key_not_found() -> Failure {
     Failure::new(ErrorKind::NotFound, "API_KEY_NOT_FOUND", "there is no such key")
+}
+
+/// The idempotency key was used before, for something else.
+pub(crate) fn key_reused() -> Failure {
+    let told = "the idempotency key was used for another request before";
+    Failure::new(ErrorKind::Mismatch, "IDEMPOTENCY_MISMATCH", told)
 }
 
 /// More keys than one account may have.

@@ -20,6 +20,8 @@ pub(crate) struct Hasher {
     retry: Duration,
     policy: Arc<Policy>,
     rng: Arc<dyn Rng>,
+    #[cfg(test)]
+    compared: Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Hasher {
@@ -34,7 +36,15 @@ impl Hasher {
             retry: settings.hash_retry,
             policy: Arc::new(settings.policy()),
             rng,
+            #[cfg(test)]
+            compared: Arc::default(),
         }
+    }
+
+    /// How many passwords were compared.
+    #[cfg(test)]
+    pub(crate) fn compared(&self) -> u64 {
+        self.compared.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Hashes a password to a PHC string.
@@ -55,7 +65,14 @@ impl Hasher {
         password: SecretString,
         phc: Option<SecretString>,
     ) -> Result<Verdict, AgentAuthError> {
-        Ok(self.run(move || password::verify(&password, phc.as_ref())).await??)
+        #[cfg(test)]
+        let compared = Arc::clone(&self.compared);
+        let compare = move || {
+            #[cfg(test)]
+            compared.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            password::verify(&password, phc.as_ref())
+        };
+        Ok(self.run(compare).await??)
     }
 
     /// Judges a password that somebody chose; `about` are his username and name.

@@ -30,7 +30,6 @@ mod accounts;
 mod agent_token;
 mod api_key_admin;
 mod api_keys;
-mod backoff;
 mod changes;
 mod cleanup;
 pub mod config;
@@ -45,6 +44,7 @@ mod password;
 mod permissions;
 mod presence;
 mod rejection;
+mod repeatable;
 mod reset;
 mod revocation;
 mod roles;
@@ -59,6 +59,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod tickets;
 mod token;
 mod totp;
 
@@ -90,6 +91,7 @@ use switchboard_proto::{
     },
     session::v1::floor_service_client::FloorServiceClient,
 };
+use tickets::Tickets;
 
 /// Its name in the mesh.
 pub const NAME: ServiceName = ServiceName::AgentAuth;
@@ -113,8 +115,9 @@ pub async fn build(config: Config, deps: Deps) -> Result<Server, BuildError> {
         .map_err(|error| BuildError::new("the signing keys cannot be loaded", error))?;
     let keys = Arc::new(keys);
     let tending = keys::tend(Arc::clone(&keys), settings.key_refresh, deps.tasks.clone());
-    let service =
-        AgentAuth::new(Arc::clone(&keys), &settings, Arc::clone(&deps.clock), Arc::clone(&deps.rng));
+    let (clock, rng) = (Arc::clone(&deps.clock), Arc::clone(&deps.rng));
+    let tickets = Tickets::new(store.clone(), &settings, Arc::clone(&clock), Arc::clone(&rng));
+    let service = AgentAuth::new(Arc::clone(&keys), tickets, &settings, clock, rng);
     let api_keys = ApiKeys::new(store.clone(), &settings, Arc::clone(&deps.clock));
     let touching = api_keys::tend(api_keys.clone(), settings.api_key_touch, deps.tasks.clone());
     let (accounts, roster) = people(&db, &settings, hasher.clone(), &deps)?;

@@ -66,7 +66,7 @@ impl Logins {
             access_token,
             refresh_token: refreshing.token.expose_secret().to_owned(),
             expires_in_ms: millis(life),
-            refresh_expires_in_ms: millis(refreshing.expires_at.since(now)),
+            refresh_expires_in_ms: millis(refreshing.login_expires_at.since(now)),
             permissions: names(permissions),
             agent: Some(granted.agent.told()?),
         })

@@ -7,7 +7,7 @@
 
 pub(crate) mod rules;
 
-use crate::{AgentAuthError, changes::Changes, config::PresenceSettings, roster};
+use crate::{AgentAuthError, changes::Changes, config::PresenceSettings, roster, store::logins};
 use rules::{Lapse, Present, Renewal, Status};
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::Lifecycle;
@@ -271,15 +271,17 @@ pub(crate) async fn arrive(
     enter(tx, id, Status::Online, &Note::Say(String::new()), now, lease).await
 }
 
-/// Sets somebody offline when no login of his is open any more. Part of a transaction that holds his row.
+/// Sets somebody offline when no login of his is open any more; one that lay unused for `idle` is not. Part of a transaction that holds his row.
 ///
 /// # Errors
 /// Any [`DbError`] of a statement.
-pub(crate) async fn leave_if_logged_out(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), DbError> {
-    const OPEN: &str =
-        "SELECT COUNT(*) FROM login WHERE agent_id = $1 AND ended_at IS NULL AND expires_at > $2";
-    let (open,) = tx.fetch_one::<(i64,)>(sql(OPEN).bind(id).bind(now.millis())).await?;
-    if open == 0 { leave(tx, id, now).await } else { Ok(()) }
+pub(crate) async fn leave_if_logged_out(
+    tx: &mut Tx,
+    id: &str,
+    now: Timestamp,
+    idle: Duration,
+) -> Result<(), DbError> {
+    if logins::is_any_open(tx, id, now, idle).await? { Ok(()) } else { leave(tx, id, now).await }
 }
 
 /// Notes that somebody did something himself.

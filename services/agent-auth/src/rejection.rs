@@ -65,11 +65,6 @@ pub(crate) fn no_fields() -> AgentAuthError {
     rejection(ErrorKind::Invalid, "NO_FIELDS_TO_UPDATE", "at least one field has to be given")
 }
 
-/// A field breaks its rule.
-pub(crate) fn invalid_field(field: &'static str, rule: &'static str) -> AgentAuthError {
-    Failure::new(ErrorKind::Invalid, "INVALID_FIELD", format!("{field}: {rule}")).with("field", field).into()
-}
-
 /// Changing a password: the present one is another.
 pub(crate) fn old_password_incorrect() -> AgentAuthError {
     rejection(ErrorKind::Invalid, "OLD_PASSWORD_INCORRECT", "the old password is wrong")

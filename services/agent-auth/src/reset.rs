@@ -7,7 +7,7 @@ use crate::{
     login::remove_totp,
     password, presence, rejection,
     revocation::revoke_logins,
-    store::{Store, accounts::lock_agent},
+    store::{Store, accounts::lock_agent, throttle::forgive},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -54,7 +54,7 @@ async fn reset(
         without_totp,
         record: record(
             &*deps.clock,
-            "agent.password_reset",
+            "agent.reset_password",
             &format!("agent:{}", agent.id),
             None,
             None,
@@ -84,10 +84,12 @@ async fn write(tx: &mut Tx, agent: AgentRow, resetting: Resetting) -> Result<(),
     lock_agent(tx, id).await?.ok_or_else(rejection::agent_not_found)?;
     let hash = resetting.hash.expose_secret();
     tx.execute(sql(RESET).bind(agent.id.as_str()).bind(hash).bind(now.millis())).await?;
-    revoke_logins(tx, id, now, resetting.keep).await?;
-    presence::leave(tx, &agent.id, now).await?;
     if resetting.without_totp {
         remove_totp(tx, id, now).await?;
     }
+    forgive(tx, &agent.id).await?;
+    // Lines of the roster come before heads of the logs.
+    presence::leave(tx, &agent.id, now).await?;
+    revoke_logins(tx, id, now, resetting.keep).await?;
     Ok(audit::append(tx, resetting.record).await?)
 }

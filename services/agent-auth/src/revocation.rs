@@ -77,13 +77,40 @@ pub(crate) async fn revoke_login(
     now: Timestamp,
     keep: Duration,
 ) -> Result<bool, DbError> {
-    const END: &str = "UPDATE login SET ended_at = $3 WHERE id = $1 AND agent_id = $2 AND ended_at IS NULL";
-    let end = sql(END).bind(login.to_string()).bind(agent.to_string()).bind(now.millis());
-    if tx.execute(end).await? == 0 {
+    if !end_login(tx, agent, login, now).await? {
         return Ok(false);
     }
-    note(tx, "login", &login.to_string(), now, now.plus(keep)).await?;
+    note_login(tx, login, now, keep).await?;
     Ok(true)
+}
+
+/// The first half of [`revoke_login`], for who takes other locks before the head of the log: ends the login and its
+/// refresh tokens; answers whether it was open.
+///
+/// # Errors
+/// Any [`DbError`] of a statement.
+pub(crate) async fn end_login(
+    tx: &mut Tx,
+    agent: AgentId,
+    login: LoginId,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    const END: &str = "UPDATE login SET ended_at = $3 WHERE id = $1 AND agent_id = $2 AND ended_at IS NULL";
+    let end = sql(END).bind(login.to_string()).bind(agent.to_string()).bind(now.millis());
+    Ok(tx.execute(end).await? == 1)
+}
+
+/// The second half of [`revoke_login`]: tells verifiers of access tokens.
+///
+/// # Errors
+/// Any [`DbError`] of a statement.
+pub(crate) async fn note_login(
+    tx: &mut Tx,
+    login: LoginId,
+    now: Timestamp,
+    keep: Duration,
+) -> Result<(), DbError> {
+    note(tx, "login", &login.to_string(), now, now.plus(keep)).await
 }
 
 /// Tells verifiers to forget an API key; the caller has marked its row.

@@ -162,7 +162,11 @@ impl Accounts {
             .transaction(move |tx| {
                 Box::pin(async move {
                     let mine = guarded(tx, caller, Permission::RolesManage).await?;
-                    let before = find(tx, &name).await?.ok_or_else(|| denial::role_not_found(&name))?;
+                    let Some(before) = find(tx, &name).await? else {
+                        // Whoever has deleted it may say so again.
+                        let done = switchboard_db::audit::done_before(tx, &record, "").await?;
+                        return if done { Ok(()) } else { Err(denial::role_not_found(&name).into()) };
+                    };
                     within(mine, stored(&before.permissions)?)?;
                     if before.holders > 0 {
                         return Err(denial::role_in_use(before.holders).into());

@@ -3,15 +3,15 @@
 //! Every change of what the roster says moves the version of its line in `roster_out`, in the transaction of the change.
 //! Lines whose version was not taken yet are told, at least once, the latest state only; older versions change nothing at
 //! the other side, so that replicas may tell at the same time. The whole roster is told at start and every
-//! `agent_auth.roster.refresh`. While the session service is away, lines wait here and nothing else does.
+//! `agent_auth.roster.refresh`; between, every `agent_auth.roster.look` says at least that nothing is new. While the session service is away, lines wait here and nothing else does.
 
 mod store;
 
-use crate::{AgentAuthError, NAME, backoff, changes::Changes, config::RosterSettings};
+use crate::{AgentAuthError, NAME, changes::Changes, config::RosterSettings};
 use std::sync::Arc;
 use switchboard_boot::Lifecycle;
 use switchboard_db::{Db, DbError, Tx, sql};
-use switchboard_domain::{Clock, Rng, Timestamp};
+use switchboard_domain::{Clock, Rng, Timestamp, backoff};
 use switchboard_mesh::{CallContext, Channel, reply::chain};
 use switchboard_proto::session::v1::{PutRosterRequest, floor_service_client::FloorServiceClient};
 use tokio::time::Instant;
@@ -71,6 +71,7 @@ impl Roster {
     /// Tells the whole roster when it is time for that, and everything that has changed. The soft stop ends it between
     /// two calls: what was not told is told after the next start.
     async fn round(&mut self, whole_at: &mut Instant) -> Result<(), AgentAuthError> {
+        let mut told = false;
         if Instant::now() >= *whole_at {
             self.tell_all().await?;
             *whole_at = Instant::now() + self.settings.refresh;
@@ -78,11 +79,18 @@ impl Roster {
         while !self.life.is_stopping() {
             let lines = store::open(&self.db, self.settings.batch).await?;
             if lines.is_empty() {
-                return Ok(());
+                return if told { Ok(()) } else { self.beat().await };
             }
             self.tell(lines).await?;
+            told = true;
         }
         Ok(())
+    }
+
+    /// Tells that there is nothing new: who is silent could not tell that somebody has come.
+    async fn beat(&mut self) -> Result<(), AgentAuthError> {
+        let beat = self.session.put_roster(PutRosterRequest::default()).await;
+        beat.map(drop).map_err(|status| AgentAuthError::Peer(Box::new(status)))
     }
 
     async fn tell_all(&mut self) -> Result<(), AgentAuthError> {
@@ -122,10 +130,8 @@ impl Roster {
 
     /// Waits as long as so many failures in a row ask for, or until the soft stop.
     async fn pause(&self, failures: u32) {
-        let mut chance = [0_u8; 4];
-        self.rng.fill(&mut chance);
         let RosterSettings { retry_min, retry_max, .. } = self.settings;
-        let pause = backoff::pause(failures, retry_min, retry_max, u32::from_le_bytes(chance));
+        let pause = backoff(failures, retry_min, retry_max, &*self.rng);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.life.stopping() => {}

@@ -30,6 +30,12 @@ pub(crate) fn successor(family_key: &SecretString, token: &SecretString) -> Secr
     format!("{REFRESH}{}", URL_SAFE_NO_PAD.encode(tag)).into()
 }
 
+/// The secret that follows from an idempotency key: always the same one, known to nobody without the salt and the key.
+pub(crate) fn derived(salt: &SecretString, key: &str) -> SecretString {
+    let salt = hmac::Key::new(hmac::HMAC_SHA256, salt.expose_secret().as_bytes());
+    URL_SAFE_NO_PAD.encode(hmac::sign(&salt, key.as_bytes())).into()
+}
+
 /// Whether a text has the form of a refresh token.
 pub(crate) fn is_refresh_token(text: &str) -> bool {
     text.strip_prefix(REFRESH).is_some_and(is_secret)

@@ -4,13 +4,15 @@ use crate::{
     AgentAuthError,
     config::Settings,
     keys::Keys,
+    tickets::Tickets,
     token::{Issuer, Visitor},
 };
 use std::{sync::Arc, time::Duration};
 use switchboard_domain::{Clock, Rng};
 use switchboard_mesh::reply;
 use switchboard_proto::agentauth::v1::{
-    GetJwksRequest, GetJwksResponse, IssueVisitorTokenRequest, IssueVisitorTokenResponse,
+    GetJwksRequest, GetJwksResponse, IssueEventTicketRequest, IssueEventTicketResponse,
+    IssueVisitorTokenRequest, IssueVisitorTokenResponse, RedeemEventTicketRequest, RedeemEventTicketResponse,
     agent_auth_service_server::AgentAuthService,
 };
 use tonic::{Request, Response, Status};
@@ -19,6 +21,7 @@ use tonic::{Request, Response, Status};
 #[derive(Debug, Clone)]
 pub(crate) struct AgentAuth {
     keys: Arc<Keys>,
+    tickets: Tickets,
     issuer: Issuer,
     jwks_max_age: Duration,
     clock: Arc<dyn Clock>,
@@ -29,12 +32,13 @@ impl AgentAuth {
     /// Over loaded keys.
     pub(crate) fn new(
         keys: Arc<Keys>,
+        tickets: Tickets,
         settings: &Settings,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Self {
         let issuer = Issuer { name: settings.issuer.clone(), life: settings.visitor_token_life };
-        Self { keys, issuer, jwks_max_age: settings.jwks_max_age, clock, rng }
+        Self { keys, tickets, issuer, jwks_max_age: settings.jwks_max_age, clock, rng }
     }
 
     async fn jwks(&self) -> Result<GetJwksResponse, AgentAuthError> {
@@ -65,5 +69,19 @@ impl AgentAuthService for AgentAuth {
         request: Request<IssueVisitorTokenRequest>,
     ) -> Result<Response<IssueVisitorTokenResponse>, Status> {
         reply(async { self.visitor_token(request.into_inner()) }).await
+    }
+
+    async fn issue_event_ticket(
+        &self,
+        request: Request<IssueEventTicketRequest>,
+    ) -> Result<Response<IssueEventTicketResponse>, Status> {
+        reply(self.tickets.issue(request.into_inner())).await
+    }
+
+    async fn redeem_event_ticket(
+        &self,
+        request: Request<RedeemEventTicketRequest>,
+    ) -> Result<Response<RedeemEventTicketResponse>, Status> {
+        reply(self.tickets.redeem(request.into_inner())).await
     }
 }

@@ -2,9 +2,11 @@
 
 mod accounts;
 mod api_keys;
+mod beyond;
 mod demotions;
 mod desk;
 mod floor;
+mod guessing;
 mod keys;
 mod logins;
 mod passwords;
@@ -17,6 +19,7 @@ mod roles;
 mod roster;
 mod second_factor;
 mod throttling;
+mod tickets;
 mod world;
 
 use crate::{Config, config::Settings};

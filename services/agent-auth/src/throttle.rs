@@ -69,17 +69,17 @@ impl Subject {
     /// Attempts on an account by whoever is not known there. `name` is the account's id, or what was given as its name.
     pub(crate) fn account(settings: &Settings, name: &str) -> Self {
         let pace = pace(settings, settings.throttle_account_free);
-        Self { key: format!("account:{}", fingerprint(name)), pace }
+        Self { key: account_key(name), pace }
     }
 
     /// Attempts on an account from a device on which its owner has logged in.
     pub(crate) fn device(settings: &Settings, device: &str) -> Self {
-        Self { key: format!("device:{device}"), pace: pace(settings, settings.throttle_account_free) }
+        Self { key: format!("{DEVICE_KEY}{device}"), pace: pace(settings, settings.throttle_account_free) }
     }
 
     /// Attempts of somebody who is logged in to prove that he is the owner.
     pub(crate) fn own(settings: &Settings, agent: AgentId) -> Self {
-        Self { key: format!("own:{agent}"), pace: pace(settings, settings.throttle_account_free) }
+        Self { key: own_key(&agent.to_string()), pace: pace(settings, settings.throttle_account_free) }
     }
 
     /// Attempts from an address: of IPv6, from the network that one customer of a provider gets.
@@ -93,6 +93,22 @@ impl Subject {
         };
         Self { key: format!("address:{address}"), pace: pace(settings, settings.throttle_address_free) }
     }
+}
+
+/// Before the device in the key of its subject.
+pub(crate) const DEVICE_KEY: &str = "device:";
+
+/// The keys of what is counted for an account, its devices aside.
+pub(crate) fn keys_of(agent: &str) -> [String; 2] {
+    [account_key(agent), own_key(agent)]
+}
+
+fn account_key(name: &str) -> String {
+    format!("account:{}", fingerprint(name))
+}
+
+fn own_key(agent: &str) -> String {
+    format!("own:{agent}")
 }
 
 /// What is kept of a device: bound to the account, so that the same name elsewhere means nothing.

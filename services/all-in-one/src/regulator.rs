@@ -170,11 +170,11 @@ impl WhatIf {
             switchboard_session::build(house.config()?, house.deps(ServiceName::Session, none)).await?;
         let session = mounted(session)?;
         let mut peers = Directory::new(ServiceName::Regulator);
-        let channel = loopback(ServiceName::Regulator, &house.node.mesh, session.guarded);
+        let channel = loopback(ServiceName::Regulator, house.node.mesh.call_timeout, session.guarded);
         peers.add(ServiceName::Session, channel).map_err(|error| Problem::failed(error.to_string()))?;
         let deps = house.deps(ServiceName::Regulator, peers);
         let regulator = mounted(switchboard_regulator::build(house.config()?, deps).await?)?;
-        let channel = loopback(ServiceName::Gateway, &house.node.mesh, regulator.guarded);
+        let channel = loopback(ServiceName::Gateway, house.node.mesh.call_timeout, regulator.guarded);
         let context = CallContext::background(ServiceName::Gateway, &SystemClock, &SystemRng);
         context.scope(self.ask(RegulatorServiceClient::new(channel), policy)).await
     }
@@ -228,6 +228,7 @@ impl House {
             name,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
+            coord: switchboard_coord::Coord::alone(),
             peers,
             tasks: self.life.clone(),
             node: Arc::clone(&self.node),

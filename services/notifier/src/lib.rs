@@ -12,7 +12,6 @@
 //! To send something for a kind of event: plan it in `store.rs` (`channels`), so that it is stored with the event.
 
 mod attempt;
-mod backoff;
 mod channel;
 pub mod config;
 pub mod error;

@@ -14,6 +14,7 @@ use crate::{
 use chrono_tz::Tz;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    address::Envelope,
     message::{Mailbox, Mailboxes},
     transport::smtp::{
         Error as SmtpError, PoolConfig,
@@ -93,15 +94,20 @@ impl Mailer {
         }))
     }
 
-    /// Sends one mail.
+    /// Sends one mail. A recipient who is refused for good does not keep it from the others.
     pub(crate) async fn send(&self, delivery: &Leased) -> Attempt {
         let message = match self.write(delivery).await {
             Ok(message) => message,
             Err(attempt) => return attempt,
         };
         let transport = self.transport.lock().clone();
-        match transport.send(message).await {
+        let (envelope, text) = (message.envelope(), message.formatted());
+        match transport.send_raw(envelope, &text).await {
             Ok(response) => Attempt::delivered(Some(u16::from(response.code()))),
+            // Which recipient was refused is not told, and nobody has got it yet.
+            Err(error) if error.is_permanent() && envelope.to().len() > 1 => {
+                one_by_one(&transport, envelope, &text).await
+            }
             Err(error) => judge(&error),
         }
     }
@@ -220,6 +226,44 @@ fn connect(mail: &Mail, tls: &Tls, timeout: Duration) -> Transport {
     builder.build()
 }
 
+/// Sends a mail to each recipient by itself.
+async fn one_by_one(transport: &Transport, envelope: &Envelope, text: &[u8]) -> Attempt {
+    let mut attempts = Vec::with_capacity(envelope.to().len());
+    for to in envelope.to() {
+        attempts.push(match Envelope::new(envelope.from().cloned(), vec![to.clone()]) {
+            Ok(alone) => match transport.send_raw(&alone, text).await {
+                Ok(response) => Attempt::delivered(Some(u16::from(response.code()))),
+                Err(error) => judge(&error),
+            },
+            Err(_) => Attempt::refused("the recipient cannot be written to"),
+        });
+    }
+    together(attempts)
+}
+
+/// What became of a mail to several recipients, in the order of the configuration. Delivered with a word about those who
+/// were refused for good; when somebody may yet get it, all get it again: twice is better than never.
+fn together(attempts: Vec<Attempt>) -> Attempt {
+    let all = attempts.len();
+    let is_delivered = |attempt: &Attempt| attempt.outcome == Outcome::Delivered;
+    let refused: Vec<String> = (1..)
+        .zip(&attempts)
+        .filter(|(_, attempt)| matches!(attempt.outcome, Outcome::Refused { .. }))
+        .map(|(place, attempt)| {
+            let why = attempt.error.as_deref().unwrap_or_default();
+            format!("recipient {place} of {all} was refused: {why}")
+        })
+        .collect();
+    let again = attempts.iter().position(|attempt| matches!(attempt.outcome, Outcome::Failed { .. }));
+    let best = again.or_else(|| attempts.iter().position(is_delivered)).unwrap_or_default();
+    let Some(best) = attempts.into_iter().nth(best) else { return Attempt::dropped("there is no recipient") };
+    if is_delivered(&best) {
+        Attempt { error: (!refused.is_empty()).then(|| refused.join("; ")), ..best }
+    } else {
+        best
+    }
+}
+
 /// Names a failure without the server's words: they may repeat addresses.
 fn judge(error: &SmtpError) -> Attempt {
     if let Some(code) = error.status().map(u16::from) {
@@ -242,4 +286,22 @@ fn judge(error: &SmtpError) -> Attempt {
     } else {
         "the mail server could not be reached, or broke off"
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_refused_recipient_does_not_speak_for_the_others() {
+        let (good, gone) =
+            (Attempt::delivered(Some(250)), Attempt::refused("no such mailbox").with_code(550));
+        let later = Attempt::failed("try again");
+        let told = together(vec![good.clone(), gone.clone(), good.clone()]);
+        assert_eq!((told.outcome, told.code), (Outcome::Delivered, Some(250)));
+        assert_eq!(told.error.as_deref(), Some("recipient 2 of 3 was refused: no such mailbox"));
+        assert_eq!(together(vec![good.clone(), good.clone()]), good);
+        assert_eq!(together(vec![gone.clone(), gone.clone()]), gone);
+        assert_eq!(together(vec![good, later.clone(), gone]), later);
+    }
 }

@@ -1,9 +1,9 @@
 //! The reader of the session service's outbox: lease, store, acknowledge, in this order, until the process stops.
 
-use crate::{NAME, NotifierError, backoff, config::Settings, event::Event, store::Store};
-use std::{sync::Arc, time::Duration};
+use crate::{NAME, NotifierError, config::Settings, event::Event, store::Store};
+use std::sync::Arc;
 use switchboard_boot::Lifecycle;
-use switchboard_domain::{Clock, Rng};
+use switchboard_domain::{Clock, Rng, backoff};
 use switchboard_mesh::{CallContext, Channel, TraceContext, reply::chain};
 use switchboard_proto::session::v1::{
     AckEventsRequest, LeaseEventsRequest, OutboxEvent, session_service_client::SessionServiceClient,
@@ -105,10 +105,8 @@ impl Reader {
 
     /// Waits as long as so many failures in a row ask for, or until the soft stop.
     async fn pause(&self, failures: u32) {
-        let mut chance = [0_u8; 4];
-        self.rng.fill(&mut chance);
         let Settings { retry_min, retry_max, .. } = self.settings;
-        let pause: Duration = backoff::pause(failures, retry_min, retry_max, u32::from_le_bytes(chance));
+        let pause = backoff(failures, retry_min, retry_max, &*self.rng);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.life.stopping() => {}

@@ -16,7 +16,11 @@ use address::{Forbidden, Guard};
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::{Client, Response, StatusCode, header, redirect};
 use serde_json::json;
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 use switchboard_boot::BuildError;
 use switchboard_domain::{Clock, Timestamp};
 
@@ -81,7 +85,10 @@ impl Caller {
 
     async fn judge(&self, response: Response) -> Attempt {
         let status = response.status();
-        let retry_after = retry_after(&response);
+        let retry_after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| retry_after(value.to_str().ok()?, self.clock.now()));
         // Read, so that the connection can be used again; more than a little is not worth that.
         self.swallow(response).await;
         let attempt = if status.is_success() {
@@ -114,10 +121,16 @@ fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || later.contains(&status)
 }
 
-/// Seconds; a date is not worth reading, the pause is bounded anyway.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+/// How long a `Retry-After` asks to wait: seconds, or a date in one of the three forms of RFC 9110; one that is over asks
+/// for nothing.
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now.millis()).ok()?);
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// Names a failure without the address in it.
@@ -155,4 +168,30 @@ fn body(delivery: &Leased) -> String {
 fn rfc3339(at: Timestamp) -> String {
     let at: DateTime<Utc> = DateTime::from_timestamp_millis(at.millis()).unwrap_or_default();
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
+        // Sunday, the 6th of November 1994, 08:49:07 GMT.
+        let now = Timestamp::from_millis(784_111_747_000);
+        let table = [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(30)),
+            ("Sun Nov  6 08:49:37 1994", Some(30)),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(retry_after(text, now), seconds.map(Duration::from_secs), "{text:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What an operator can set.
 
-use crate::{RegulatorError, document::Document};
+use crate::{RegulatorError, document::Document, service::AGENTS_MAX};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub struct WhatIf {
     pub max_cases: usize,
     /// Characters of a message that a case shows.
     pub excerpt_chars: usize,
-    /// Agents who serve at once in the predicted queue.
+    /// Agents who serve at once in the predicted queue; at most 10 000.
     pub agents: u32,
     /// How long one takes where the past does not tell.
     #[serde(with = "humantime_serde")]
@@ -86,6 +86,9 @@ impl Configured for Config {
             if zero {
                 problems.push((key, "at least 1".to_owned()));
             }
+        }
+        if settings.what_if.agents > AGENTS_MAX {
+            problems.push(("regulator.what_if.agents", format!("at most {AGENTS_MAX}")));
         }
         for (key, zero) in [
             ("regulator.rules_max_age", settings.rules_max_age.is_zero()),

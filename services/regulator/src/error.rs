@@ -38,6 +38,9 @@ pub enum RegulatorError {
     /// The past cannot be read.
     #[error("the archive cannot be read")]
     Archive(#[source] Failure),
+    /// The report could not be made.
+    #[error("the report was given up")]
+    Report(#[from] tokio::task::JoinError),
     /// The replay took too long.
     #[error("the replay took too long")]
     TooSlow,
@@ -59,7 +62,7 @@ impl Fail for RegulatorError {
                 .with("line", error.line)
                 .with("column", error.column)
                 .with("reason", &error.reason),
-            Self::Json(_) => Failure::internal(),
+            Self::Json(_) | Self::Report(_) => Failure::internal(),
             Self::NoVersion => {
                 new(ErrorKind::NotFound, "RULES_NOT_FOUND", "there is no version of this number")
             }

@@ -18,8 +18,9 @@ pub(crate) struct Rulers {
 #[derive(Debug, Clone)]
 pub(crate) struct InForce {
     rulers: Arc<RwLock<Rulers>>,
-    /// Held while they are read, so that what was read earlier is not written later.
-    reading: Arc<Mutex<()>>,
+    /// Held while they are read, so that what was read earlier is not written later. Knows the shadow that cannot be
+    /// used: documents never change, so it is told and tried once.
+    reading: Arc<Mutex<Option<i64>>>,
     store: Store,
 }
 
@@ -27,17 +28,15 @@ impl InForce {
     /// Reads them for the first time.
     ///
     /// # Errors
-    /// [`RegulatorError`] when the store fails or a document is not understood.
+    /// [`RegulatorError`] when the store fails or the document in force is not understood.
     pub(crate) async fn read(store: Store) -> Result<Self, RegulatorError> {
         let head = store.head().await?;
         let published = load(&store, head.published).await?;
-        let shadow = match head.shadow {
-            Some(ordinal) => Some(load(&store, ordinal).await?),
-            None => None,
-        };
         tracing::info!(rules.version = %published.rules.version, "escalation rules in force");
-        let rulers = Arc::new(RwLock::new(Rulers { published, shadow }));
-        Ok(Self { rulers, reading: Arc::default(), store })
+        let rulers = Arc::new(RwLock::new(Rulers { published, shadow: None }));
+        let this = Self { rulers, reading: Arc::default(), store };
+        this.refresh().await?;
+        Ok(this)
     }
 
     /// As they were last read.
@@ -45,12 +44,12 @@ impl InForce {
         self.rulers.read().clone()
     }
 
-    /// Reads them again.
+    /// Reads them again. A shadow that cannot be used decides nothing and keeps nothing else from coming into force.
     ///
     /// # Errors
-    /// As [`Self::read`]; what was known stays.
+    /// As [`Self::read`]; what was known stays, but for what could be read.
     pub(crate) async fn refresh(&self) -> Result<(), RegulatorError> {
-        let _reading = self.reading.lock().await;
+        let mut unusable = self.reading.lock().await;
         let head = self.store.head().await?;
         let known = self.now();
         let published = if known.published.ordinal == head.published {
@@ -60,12 +59,22 @@ impl InForce {
             tracing::info!(rules.version = %published.rules.version, "escalation rules in force");
             published
         };
-        let shadow = match (head.shadow, known.shadow) {
-            (Some(ordinal), Some(shadow)) if shadow.ordinal == ordinal => Some(shadow),
-            (Some(ordinal), _) => Some(load(&self.store, ordinal).await?),
-            (None, _) => None,
-        };
+        let shadow = known.shadow.filter(|shadow| Some(shadow.ordinal) == head.shadow);
+        let wanted = head.shadow.filter(|_| shadow.is_none());
         *self.rulers.write() = Rulers { published, shadow };
+        let Some(ordinal) = wanted.filter(|ordinal| *unusable != Some(*ordinal)) else { return Ok(()) };
+        match load(&self.store, ordinal).await {
+            Ok(shadow) => self.rulers.write().shadow = Some(shadow),
+            Err(error @ RegulatorError::Db(_)) => return Err(error),
+            Err(error) => {
+                tracing::error!(
+                    error = chain(&error),
+                    ordinal,
+                    "the shadow cannot be used and decides nothing"
+                );
+                *unusable = Some(ordinal);
+            }
+        }
         Ok(())
     }
 

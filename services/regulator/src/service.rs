@@ -25,6 +25,8 @@ use tonic::{Request, Response, Status};
 
 /// Longest note on a version, in characters.
 const NOTE_MAX: usize = 500;
+/// Most agents that a predicted queue may have.
+pub(crate) const AGENTS_MAX: u32 = 10_000;
 /// How many differing decisions a shadow's report shows.
 const DIFFERING_MAX: i64 = 50;
 
@@ -123,12 +125,15 @@ impl Regulator {
     }
 
     async fn publish(&self, request: wire::PublishRequest) -> Result<wire::PublishResponse, RegulatorError> {
+        // What cannot be used does not come into force.
+        self.compiled(request.ordinal).await?;
         let row = self.store.publish(request.ordinal, request.expected).await?;
         self.in_force.refresh().await?;
         Ok(wire::PublishResponse { version: Some(read::version(&row, self.store.head().await?)) })
     }
 
     async fn set_shadow(&self, ordinal: i64) -> Result<wire::SetShadowResponse, RegulatorError> {
+        self.compiled(ordinal).await?;
         let row = self.store.set_shadow(Some(ordinal)).await?.ok_or(RegulatorError::NoVersion)?;
         self.in_force.refresh().await?;
         Ok(wire::SetShadowResponse { version: Some(read::version(&row, self.store.head().await?)) })
@@ -194,6 +199,9 @@ impl Regulator {
         let until = if request.until_ms == 0 { self.clock.now().millis() } else { request.until_ms };
         if request.since_ms <= 0 || request.since_ms >= until {
             return Err(WireError::new("since_ms").into());
+        }
+        if request.agents > AGENTS_MAX {
+            return Err(WireError::new("agents").into());
         }
         let of_settings = |asked: u32, setting: u32| if asked == 0 { setting } else { asked };
         let ask = Ask {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use switchboard_boot::audit;
 use switchboard_db::{
     Db, Tx,
-    audit::{NewRecord, append},
+    audit::{NewRecord, append, digest},
     sql,
 };
 use switchboard_domain::{Clock, Rng};
@@ -228,10 +228,14 @@ impl Store {
                         return Err(RegulatorError::InForce);
                     }
                     if shadow != head.shadow {
+                        let before_digest = match head.shadow {
+                            Some(before) => digest(&audited(&digest_in(tx, before).await?).to_string()),
+                            None => String::new(),
+                        };
                         tx.execute(sql(MOVE).bind(shadow)).await?;
                         let detail = json!({ "before": head.shadow, "after": shadow }).to_string();
                         let object = object(shadow.or(head.shadow).unwrap_or_default());
-                        append(tx, NewRecord { object, detail, ..record }).await?;
+                        append(tx, NewRecord { object, detail, before_digest, ..record }).await?;
                     }
                     Ok(row)
                 })
@@ -241,7 +245,7 @@ impl Store {
 
     /// What the running call is written down as. Made outside of the transaction, in which the call is not known.
     fn record(&self, action: &str, before: Option<&String>, after: Option<&String>) -> NewRecord {
-        let of = |digest: Option<&String>| digest.map(|digest| json!({ "document": digest }));
+        let of = |digest: Option<&String>| digest.map(|digest| audited(digest));
         let (before, after): (Option<Value>, Option<Value>) = (of(before), of(after));
         audit::record(&*self.clock, action, "", before.as_ref(), after.as_ref(), &json!({}))
     }
@@ -249,6 +253,17 @@ impl Store {
 
 async fn head(tx: &mut Tx) -> Result<Head, RegulatorError> {
     Ok(tx.fetch_one(sql("SELECT published, shadow FROM rule_head WHERE id = 1")).await?)
+}
+
+async fn digest_in(tx: &mut Tx, ordinal: i64) -> Result<String, RegulatorError> {
+    const DIGEST: &str = "SELECT digest FROM rule_document WHERE ordinal = $1";
+    let found: Option<(String,)> = tx.fetch_optional(sql(DIGEST).bind(ordinal)).await?;
+    Ok(found.ok_or(RegulatorError::NoVersion)?.0)
+}
+
+/// What the audit log keeps a digest of.
+fn audited(digest: &str) -> Value {
+    json!({ "document": digest })
 }
 
 /// How the audit log names a version.

@@ -1,12 +1,15 @@
 //! The service over the wire, as its callers see it, on a store of its own. What is promised on both engines is in the
 //! contracts.
 
+mod shadows;
+
 use crate::{Config, build, config};
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::{
     Configured as _, Deps, Lifecycle, NodeConfig, Server, Sources, Tree,
     system::{SystemClock, SystemRng},
 };
+use switchboard_db::Db;
 use switchboard_domain::{BuiltinRole, ErrorKind, Failure, Principal, ServiceName, regulation::RulesSource};
 use switchboard_mesh::{CallContext, Channel, Directory, channel::nowhere, loopback, status::from_status};
 use switchboard_proto::regulator::v1::{
@@ -40,22 +43,18 @@ impl World {
         let (config, node, problems) = read(folder, keys);
         assert!(problems.is_empty(), "{problems:?}");
         let (life, node) = (Lifecycle::new(), Arc::new(node.unwrap()));
-        let mut peers = Directory::new(ServiceName::Regulator);
-        peers.add(ServiceName::Session, nowhere(ServiceName::Session)).unwrap();
-        let deps = Deps {
-            name: crate::NAME,
-            clock: Arc::new(SystemClock),
-            rng: Arc::new(SystemRng),
-            peers,
-            tasks: life.clone(),
-            node: Arc::clone(&node),
-        };
+        let deps = deps(&life, &node);
         Self { server: build(config.unwrap(), deps).await.unwrap(), node, life }
+    }
+
+    /// What it keeps, seen from beside it.
+    async fn db(&self) -> Db {
+        deps(&self.life, &self.node).open_db(&crate::MIGRATIONS).await.unwrap()
     }
 
     fn client(&self, caller: ServiceName) -> Client {
         let mounted = self.server.mounted.clone().unwrap();
-        RegulatorServiceClient::new(loopback(caller, &self.node.mesh, mounted.guarded))
+        RegulatorServiceClient::new(loopback(caller, self.node.mesh.call_timeout, mounted.guarded))
     }
 
     async fn decide(&self, request: DecideRequest) -> Result<DecideResponse, Failure> {
@@ -70,6 +69,20 @@ impl World {
 
     async fn close(self) {
         assert!(self.life.stop(Duration::from_secs(20)).await);
+    }
+}
+
+fn deps(life: &Lifecycle, node: &Arc<NodeConfig>) -> Deps {
+    let mut peers = Directory::new(ServiceName::Regulator);
+    peers.add(ServiceName::Session, nowhere(ServiceName::Session)).unwrap();
+    Deps {
+        name: crate::NAME,
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+        coord: switchboard_coord::Coord::alone(),
+        peers,
+        tasks: life.clone(),
+        node: Arc::clone(node),
     }
 }
 
@@ -270,6 +283,7 @@ fn a_bad_key_is_told_with_its_place_and_the_reason() {
         ),
         ("rules_max_age", "0s", "regulator.rules_max_age: more than 0"),
         ("what_if.agents", "0", "regulator.what_if.agents: at least 1"),
+        ("what_if.agents", "10001", "regulator.what_if.agents: at most 10000"),
     ] {
         let (config, _, problems) = read(&folder, &[(key, value)]);
         assert!(config.is_none());

@@ -19,7 +19,7 @@ mod tests;
 use crate::{RegulatorError, config::WhatIf, document::Version};
 use compare::Comparison;
 use past::Past;
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 use switchboard_boot::Lifecycle;
 use switchboard_domain::{Clock, Rng};
 use switchboard_mesh::{CallContext, Channel, reply::explain, status::from_status};
@@ -44,14 +44,21 @@ pub(crate) type Reports = ReceiverStream<Result<WhatIfResponse, Status>>;
 pub(crate) struct Ask {
     pub(crate) base: Arc<Version>,
     pub(crate) draft: Arc<Version>,
-    /// Sessions last touched from here …
+    /// Sessions last touched from here, of which what was said and done from here …
     pub(crate) since: i64,
-    /// … to here, exclusively.
+    /// … to here, exclusively, counts.
     pub(crate) until: i64,
     pub(crate) limit: u32,
     pub(crate) agents: u32,
     /// How long an agent takes, in milliseconds; `None`: as the past tells.
     pub(crate) handling: Option<i64>,
+}
+
+impl Ask {
+    /// What counts: what was said or done within it.
+    pub(crate) fn span(&self) -> Range<i64> {
+        self.since..self.until
+    }
 }
 
 /// Replays. Clones share the limit on how many run at once.
@@ -144,7 +151,9 @@ impl Replaying {
             tokio::task::yield_now().await;
         }
         let default = i64::try_from(self.settings.handling.as_millis()).unwrap_or(i64::MAX);
-        comparison.into_report(self.settings.max_cases, default).to_json()
+        let max_cases = self.settings.max_cases;
+        // Sorting and serving all of them in one go takes longer than others should wait for a thread.
+        tokio::task::spawn_blocking(move || comparison.into_report(max_cases, default).to_json()).await?
     }
 }
 

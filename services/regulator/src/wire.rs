@@ -180,6 +180,10 @@ pub(crate) fn page(request: wire::ListDecisionsRequest) -> Result<Page, WireErro
         before,
         session: request.session,
         escalated_only: request.escalated_only,
+        rule: request.rule,
+        version: request.rules_version,
+        since: request.since_ms,
+        until: if request.until_ms == 0 { i64::MAX } else { request.until_ms },
         limit: i64::try_from(page_size(request.limit) + 1).unwrap_or(i64::MAX),
     })
 }

@@ -4,10 +4,12 @@ use crate::{
     account::Username,
     denial::invalid,
     presence::{Note, rules::Status},
+    repeatable::{self, Repeatable},
 };
 use secrecy::SecretString;
 use switchboard_domain::{AgentId, Failure};
 use switchboard_proto::agentauth::v1 as wire;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The role of an account for which none is asked.
 const ROLE: &str = "agent";
@@ -32,6 +34,7 @@ pub(super) struct NewAgent {
     pub(super) max_sessions: u32,
     pub(super) avatar_url: String,
     pub(super) must_change_password: bool,
+    pub(super) repeatable: Option<Repeatable>,
 }
 
 /// What is to change of an account.
@@ -58,6 +61,7 @@ impl TryFrom<wire::CreateAgentRequest> for NewAgent {
             max_sessions: max_sessions(sessions)?,
             avatar_url: avatar_url(&request.avatar_url)?,
             must_change_password: request.must_change_password,
+            repeatable: repeatable::read(request.idempotency)?,
         })
     }
 }
@@ -118,10 +122,14 @@ fn username(text: &str) -> Result<Username, Failure> {
     Username::parse(text).filter(fits).ok_or_else(|| invalid("username", rule))
 }
 
-fn name(text: &str) -> Result<String, Failure> {
-    let text = text.trim();
-    let fits = (1..=NAME_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| invalid("name", "1 to 50 characters"))
+/// Trims, normalises and checks the name that others see.
+///
+/// # Errors
+/// `VALIDATION_ERROR`.
+pub(crate) fn name(text: &str) -> Result<String, Failure> {
+    let name: String = text.trim().nfc().collect();
+    let fits = (1..=NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fits { Ok(name) } else { Err(invalid("name", "1 to 50 characters")) }
 }
 
 fn max_sessions(count: u32) -> Result<u32, Failure> {
@@ -129,12 +137,17 @@ fn max_sessions(count: u32) -> Result<u32, Failure> {
     fits.then_some(count).ok_or_else(|| invalid("max_sessions", "1 to 20"))
 }
 
-fn avatar_url(text: &str) -> Result<String, Failure> {
+/// Trims and checks the address of a picture; the empty text removes it.
+///
+/// # Errors
+/// `VALIDATION_ERROR`.
+pub(crate) fn avatar_url(text: &str) -> Result<String, Failure> {
     let text = text.trim();
-    let is_address = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
-        && text.len() <= URL_MAX
-        && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    let fits = text.is_empty() || is_address;
+    let host = text.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
+    let is_printable =
+        text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\'));
+    let is_address = host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
+    let fits = text.is_empty() || (is_address && is_printable && text.len() <= URL_MAX);
     fits.then(|| text.to_owned()).ok_or_else(|| invalid("avatar_url", "an https address, or empty"))
 }
 
@@ -176,6 +189,30 @@ mod tests {
             change(&mut request);
             let failure = NewAgent::try_from(request).unwrap_err();
             assert_eq!((&*failure.code, failure.facts["field"].as_str()), ("VALIDATION_ERROR", field));
+        }
+    }
+
+    #[test]
+    fn names_and_pictures_are_checked() {
+        assert_eq!(name("  客服小王 ").unwrap(), "客服小王");
+        assert_eq!(name("Zoe\u{308}").unwrap(), "Zo\u{eb}", "whoever sets it, it is one spelling");
+        for bad in ["", "  ", "a\nb", &"x".repeat(51)] {
+            assert!(name(bad).is_err(), "{bad:?}");
+        }
+        for good in ["", "https://cdn.example/a.png?x=1#y", "https://1.2.3.4:8443/"] {
+            assert_eq!(avatar_url(good).unwrap(), good);
+        }
+        for bad in [
+            "http://a/b",
+            "https://",
+            "https:///x",
+            "javascript:alert(1)",
+            "https://a b",
+            "https://a.example/\"x",
+            "https://u@h/",
+            "x",
+        ] {
+            assert!(avatar_url(bad).is_err(), "{bad}");
         }
     }
 

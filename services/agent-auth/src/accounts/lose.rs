@@ -8,11 +8,15 @@ use crate::{
     AgentAuthError,
     account::AgentRow,
     denial::{self, Caller, Loss},
+    login::remove_totp,
     permissions::permissions_in,
     presence,
     revocation::{revoke_api_key, revoke_logins},
     roster,
-    store::accounts::{agent_in, changed, lock_agent},
+    store::{
+        accounts::{agent_in, changed, lock_agent},
+        throttle::forgive,
+    },
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -54,10 +58,11 @@ impl Accounts {
         Ok(())
     }
 
-    /// Gives an account a new password that has to be changed at the next login.
+    /// Gives another's account a new password that has to be changed at the next login, and forgives the failed attempts
+    /// to log in to it. One's own password is changed by who knows it.
     ///
     /// # Errors
-    /// `AGENT_NOT_FOUND`, `INVALID_PASSWORD`, `PERMISSION_ESCALATION`; [`AgentAuthError::Db`] and what hashing can fail
+    /// `AGENT_NOT_FOUND`, `OWN_PASSWORD`, `INVALID_PASSWORD`, `PERMISSION_ESCALATION`; [`AgentAuthError::Db`] and what hashing can fail
     /// with.
     pub(crate) async fn reset_password(
         &self,
@@ -66,10 +71,13 @@ impl Accounts {
     ) -> Result<AgentResponse, AgentAuthError> {
         let target = self.store.agent_named(&request.agent).await?.ok_or_else(denial::agent_not_found)?;
         let id = target.id()?;
+        if id == caller.id {
+            return Err(denial::own_password().into());
+        }
         let password = SecretString::from(request.new_password);
         let hash = self.hashed(password, &[&target.username, &target.display_name]).await?;
-        let (now, keep, remove_totp) = (self.clock.now(), self.revocation_keep, request.remove_totp);
-        let detail = json!({"totp_removed": remove_totp});
+        let (now, keep, without_totp) = (self.clock.now(), self.revocation_keep, request.remove_totp);
+        let detail = json!({"totp_removed": without_totp});
         let record = record(&*self.clock, "agent.reset_password", &object(id), None, None, &detail);
         let row = self
             .store
@@ -80,9 +88,10 @@ impl Accounts {
                     let before = lock_agent(tx, id).await?.ok_or_else(denial::agent_not_found)?;
                     within(mine, permissions_in(tx, &before.role).await?)?;
                     set_password(tx, id, &hash, now).await?;
-                    if remove_totp {
-                        forget_totp(tx, id).await?;
+                    if without_totp {
+                        remove_totp(tx, id, now).await?;
                     }
+                    forgive(tx, &id.to_string()).await?;
                     presence::leave(tx, &id.to_string(), now).await?;
                     revoke_logins(tx, id, now, keep).await?;
                     let after: AgentRow = agent_in(tx, id).await?.ok_or_else(denial::agent_not_found)?;
@@ -97,16 +106,16 @@ impl Accounts {
 }
 
 /// Leaves the row as a memory of its id and its names.
-async fn erase(tx: &mut Tx, id: AgentId, now: Timestamp) -> Result<(), DbError> {
+async fn erase(tx: &mut Tx, id: AgentId, now: Timestamp) -> Result<(), AgentAuthError> {
     // No username has a number sign: the name is free again, and nobody can take this one.
     const ERASE: &str =
         "UPDATE agent SET deleted_at = $2, username_key = $3, password_hash = '', avatar_url = '',
-        version = version + 1, updated_at = $2 WHERE id = $1";
+        made_key = NULL, made_fingerprint = NULL, version = version + 1, updated_at = $2 WHERE id = $1";
     const DEVICES: &str = "DELETE FROM known_device WHERE agent_id = $1";
     let freed = format!("#{id}");
     tx.execute(sql(ERASE).bind(id.to_string()).bind(now.millis()).bind(freed)).await?;
     tx.execute(sql(DEVICES).bind(id.to_string())).await?;
-    forget_totp(tx, id).await
+    remove_totp(tx, id, now).await
 }
 
 async fn set_password(tx: &mut Tx, id: AgentId, hash: &SecretString, now: Timestamp) -> Result<(), DbError> {
@@ -115,14 +124,6 @@ async fn set_password(tx: &mut Tx, id: AgentId, hash: &SecretString, now: Timest
         WHERE id = $1";
     tx.execute(sql(SET).bind(id.to_string()).bind(hash.expose_secret()).bind(now.millis())).await?;
     changed(tx, id, now).await
-}
-
-async fn forget_totp(tx: &mut Tx, id: AgentId) -> Result<(), DbError> {
-    const TOTP: &str =
-        "UPDATE agent SET totp_secret = NULL, totp_pending = NULL, totp_step = 0 WHERE id = $1";
-    const CODES: &str = "DELETE FROM recovery_code WHERE agent_id = $1";
-    tx.execute(sql(TOTP).bind(id.to_string())).await?;
-    tx.execute(sql(CODES).bind(id.to_string())).await.map(drop)
 }
 
 async fn revoke_keys(tx: &mut Tx, id: AgentId, now: Timestamp, keep: Duration) -> Result<(), AgentAuthError> {

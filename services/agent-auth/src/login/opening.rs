@@ -170,7 +170,7 @@ impl Logins {
             // A name that nobody has may be a password in the wrong field: it is not written down.
             let object = agent.map(|agent| format!("agent:{}", agent.id)).unwrap_or_default();
             let detail = json!({ "code": code, "failures": counted.failures });
-            let record = record(&*self.clock, "login.failed", &object, None, None, &detail);
+            let record = record(&*self.clock, "login.fail", &object, None, None, &detail);
             let appended = self
                 .store
                 .db
@@ -186,10 +186,7 @@ impl Logins {
     fn login_record(&self, new: &NewLogin) -> NewRecord {
         let detail = json!({ "login": new.id.to_string(), "amr": new.amr });
         let actor = format!("agent:{}", new.agent);
-        NewRecord {
-            actor: actor.clone(),
-            ..record(&*self.clock, "login.succeeded", &actor, None, None, &detail)
-        }
+        NewRecord { actor: actor.clone(), ..record(&*self.clock, "login.open", &actor, None, None, &detail) }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Logins, caller};
 use crate::{
     AgentAuthError,
+    accounts::fields,
     permissions::{names, permissions_of},
     rejection, roster,
     store::accounts::{agent_in, changed, lock_agent},
@@ -14,12 +15,6 @@ use switchboard_domain::{AgentId, Timestamp, limits::PAGE_MAX};
 use switchboard_proto::agentauth::v1::{
     AgentResponse, ListLoginsResponse, UpdateMeRequest, list_logins_response::Login,
 };
-use unicode_normalization::UnicodeNormalization as _;
-
-/// Longest display name, in characters.
-const NAME_MAX: usize = 50;
-/// Longest address of a picture, in characters.
-const AVATAR_MAX: usize = 2000;
 
 /// A change of one's own account.
 struct Change {
@@ -40,11 +35,11 @@ impl Logins {
             return Err(rejection::no_fields());
         }
         let change = Change {
-            name: request.name.map(|name| display_name(&name)).transpose()?,
-            avatar_url: request.avatar_url.map(avatar_url).transpose()?,
+            name: request.name.map(|text| fields::name(&text)).transpose()?,
+            avatar_url: request.avatar_url.map(|text| fields::avatar_url(&text)).transpose()?,
         };
         let detail = json!({ "name": change.name, "avatar_url": change.avatar_url });
-        let record = record(&*self.clock, "agent.updated", &format!("agent:{id}"), None, None, &detail);
+        let record = record(&*self.clock, "agent.update", &format!("agent:{id}"), None, None, &detail);
         self.store.db.transaction(move |tx| Box::pin(update(tx, id, change, now, record))).await?;
         self.presence.changed();
         self.get_me().await
@@ -91,57 +86,4 @@ async fn update(
         ..record
     };
     Ok(audit::append(tx, record).await?)
-}
-
-/// Trims and checks the name that others see.
-///
-/// # Errors
-/// `INVALID_FIELD`.
-pub(crate) fn display_name(text: &str) -> Result<String, AgentAuthError> {
-    let name: String = text.trim().nfc().collect();
-    let fits = (1..=NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if fits { Ok(name) } else { Err(rejection::invalid_field("name", "1 to 50 characters")) }
-}
-
-/// Checks the address of a picture; the empty text removes it.
-///
-/// # Errors
-/// `INVALID_FIELD`.
-pub(crate) fn avatar_url(text: String) -> Result<String, AgentAuthError> {
-    let host = text.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
-    let is_printable =
-        text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\'));
-    let is_address = host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
-    if text.is_empty() || (is_address && is_printable && text.len() <= AVATAR_MAX) {
-        Ok(text)
-    } else {
-        Err(rejection::invalid_field("avatar_url", "an https address, or empty"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_pictures_are_checked() {
-        assert_eq!(display_name("  客服小王 ").unwrap(), "客服小王");
-        for bad in ["", "  ", "a\nb", &"x".repeat(51)] {
-            assert!(display_name(bad).is_err(), "{bad:?}");
-        }
-        for good in ["", "https://cdn.example/a.png?x=1#y", "https://1.2.3.4:8443/"] {
-            assert_eq!(avatar_url(good.into()).unwrap(), good);
-        }
-        for bad in [
-            "http://a/b",
-            "https://",
-            "https:///x",
-            "javascript:alert(1)",
-            "https://a b",
-            "https://u@h/",
-            "x",
-        ] {
-            assert!(avatar_url(bad.into()).is_err(), "{bad}");
-        }
-    }
 }

@@ -72,7 +72,7 @@ impl Logins {
             hash,
             token: secret::refresh_token(&*self.rng),
             counted,
-            record: record(&*self.clock, "agent.password_changed", &object, None, None, &json!({})),
+            record: record(&*self.clock, "agent.change_password", &object, None, None, &json!({})),
             now: self.clock.now(),
             lives: self.lives(),
             keep: self.settings.revocation_keep(),

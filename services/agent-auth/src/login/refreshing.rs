@@ -5,7 +5,7 @@ use crate::{
     AgentAuthError,
     permissions::permissions_in,
     presence, rejection,
-    revocation::{revoke_login, revoke_logins},
+    revocation::{self, revoke_login, revoke_logins},
     secret,
     store::{
         accounts::{agent_in, lock_agent},
@@ -50,7 +50,7 @@ impl Logins {
         let refreshing = Refreshing {
             token,
             device_id: request.device_id,
-            reuse: record(&*self.clock, "login.reuse_detected", "", None, None, &json!({})),
+            reuse: record(&*self.clock, "login.detect_reuse", "", None, None, &json!({})),
             now: self.clock.now(),
             lives: self.lives(),
             keep: self.settings.revocation_keep(),
@@ -73,13 +73,14 @@ impl Logins {
         let (agent, now, keep) = (caller()?, self.clock.now(), self.settings.revocation_keep());
         let object = format!("agent:{agent}");
         if request.everywhere {
-            let record = record(&*self.clock, "logins.ended", &object, None, None, &json!({}));
+            let record = record(&*self.clock, "login.end_all", &object, None, None, &json!({}));
             self.store
                 .db
                 .transaction::<_, AgentAuthError, _>(move |tx| {
                     Box::pin(async move {
-                        revoke_logins(tx, agent, now, keep).await?;
+                        // Lines of the roster come before heads of the logs.
                         presence::leave(tx, &agent.to_string(), now).await?;
+                        revoke_logins(tx, agent, now, keep).await?;
                         Ok(audit::append(tx, record).await?)
                     })
                 })
@@ -87,28 +88,32 @@ impl Logins {
         } else if !request.login.is_empty() {
             let login = LoginId::parse(&request.login).map_err(|_| WireError::new("login"))?;
             let detail = json!({ "login": login.to_string() });
-            let record = record(&*self.clock, "login.ended", &object, None, None, &detail);
-            self.store
-                .db
-                .transaction(move |tx| Box::pin(end_login(tx, agent, login, now, keep, record)))
-                .await?;
+            let record = record(&*self.clock, "login.end", &object, None, None, &detail);
+            let ending = Ending { agent, login, now, idle: self.settings.refresh_idle, keep, record };
+            self.store.db.transaction(move |tx| Box::pin(end_login(tx, ending))).await?;
         }
         self.presence.changed();
         Ok(LogOutResponse {})
     }
 }
 
-async fn end_login(
-    tx: &mut Tx,
+/// The end of one login.
+struct Ending {
     agent: AgentId,
     login: LoginId,
     now: Timestamp,
+    idle: Duration,
     keep: Duration,
     record: NewRecord,
-) -> Result<(), AgentAuthError> {
+}
+
+async fn end_login(tx: &mut Tx, ending: Ending) -> Result<(), AgentAuthError> {
+    let Ending { agent, login, now, idle, keep, record } = ending;
     lock_agent(tx, agent).await?;
-    if revoke_login(tx, agent, login, now, keep).await? {
-        presence::leave_if_logged_out(tx, &agent.to_string(), now).await?;
+    if revocation::end_login(tx, agent, login, now).await? {
+        // Lines of the roster come before heads of the logs.
+        presence::leave_if_logged_out(tx, &agent.to_string(), now, idle).await?;
+        revocation::note_login(tx, login, now, keep).await?;
         audit::append(tx, record).await?;
     }
     Ok(())

@@ -48,7 +48,7 @@ impl Logins {
         let counted = self.prove(&agent, request.password.into(), rejection::password_incorrect).await?;
         let secret = totp::make_secret(&*self.rng);
         let uri = totp::uri(&self.settings.totp_issuer, &agent.username, &secret);
-        let (command, pending) = (self.command(agent.id()?, counted, "agent.totp_begun"), secret.clone());
+        let (command, pending) = (self.command(agent.id()?, counted, "agent.begin_totp"), secret.clone());
         self.store.db.transaction(move |tx| Box::pin(begin(tx, command, pending))).await?;
         Ok(BeginTotpResponse { secret, uri })
     }
@@ -69,7 +69,7 @@ impl Logins {
             (0..RECOVERY_CODES).map(|_| password::words(&*self.rng, RECOVERY_LENGTH)).collect();
         let hashes: Vec<String> =
             codes.iter().map(|code| recovery_hash(&agent.id, code.expose_secret())).collect();
-        let command = self.command(id, counted, "agent.totp_enabled");
+        let command = self.command(id, counted, "agent.enable_totp");
         self.store.db.transaction(move |tx| Box::pin(confirm(tx, command, pending, step, hashes))).await?;
         let recovery_codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
         Ok(ConfirmTotpResponse { recovery_codes })
@@ -85,7 +85,7 @@ impl Logins {
         }
         let counted = self.prove(&agent, request.password.into(), rejection::password_incorrect).await?;
         let factor = factor(&agent, &request.code, now)?.ok_or_else(rejection::totp_required)?;
-        let command = self.command(agent.id()?, counted, "agent.totp_disabled");
+        let command = self.command(agent.id()?, counted, "agent.disable_totp");
         self.store.db.transaction(move |tx| Box::pin(disable(tx, command, factor))).await?;
         Ok(DisableTotpResponse {})
     }
@@ -148,7 +148,8 @@ async fn disable(tx: &mut Tx, command: Command, factor: Factor) -> Result<(), Ag
 /// # Errors
 /// [`AgentAuthError::Db`].
 pub(crate) async fn remove(tx: &mut Tx, agent: AgentId, now: Timestamp) -> Result<(), AgentAuthError> {
-    const REMOVE: &str = "UPDATE agent SET totp_secret = NULL, totp_pending = NULL WHERE id = $1";
+    const REMOVE: &str =
+        "UPDATE agent SET totp_secret = NULL, totp_pending = NULL, totp_step = 0 WHERE id = $1";
     const FORGET: &str = "DELETE FROM recovery_code WHERE agent_id = $1";
     tx.execute(sql(REMOVE).bind(agent.to_string())).await?;
     tx.execute(sql(FORGET).bind(agent.to_string())).await?;

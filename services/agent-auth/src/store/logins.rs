@@ -6,6 +6,13 @@ use std::time::Duration;
 use switchboard_db::{DbError, Statement, Tx, sql};
 use switchboard_domain::{AgentId, LoginId, Timestamp};
 
+/// Which logins of account $1 can still be used at $2: none that was last used at $3 or before.
+macro_rules! open_login {
+    () => {
+        "agent_id = $1 AND ended_at IS NULL AND expires_at > $2 AND last_used_at > $3"
+    };
+}
+
 /// A row of `login`. Has no `Debug`: it holds a secret.
 #[derive(Clone, sqlx::FromRow)]
 pub(crate) struct LoginRow {
@@ -50,11 +57,12 @@ pub(crate) struct Lives {
     pub(crate) grace: Duration,
 }
 
-/// A refresh token that counts, and until when.
+/// A refresh token that counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Refreshing {
     pub(crate) token: SecretString,
-    pub(crate) expires_at: Timestamp,
+    /// When its login ends, however much it is used. It lasts until then if each token is used within [`Lives::idle`].
+    pub(crate) login_expires_at: Timestamp,
 }
 
 /// What somebody who proved himself gets.
@@ -93,13 +101,35 @@ impl Store {
         idle: Duration,
         limit: i64,
     ) -> Result<Vec<ToldLogin>, DbError> {
-        const OPEN: &str = "SELECT id, device_id, user_agent, ip, created_at, last_used_at FROM login
-            WHERE agent_id = $1 AND ended_at IS NULL AND expires_at > $2 AND last_used_at > $3
-            ORDER BY created_at DESC, id DESC LIMIT $4";
-        let unused_since = now.millis().saturating_sub(i64::try_from(idle.as_millis()).unwrap_or(i64::MAX));
-        let open = sql(OPEN).bind(agent.to_string()).bind(now.millis()).bind(unused_since).bind(limit);
+        const OPEN: &str = concat!(
+            "SELECT id, device_id, user_agent, ip, created_at, last_used_at FROM login WHERE ",
+            open_login!(),
+            " ORDER BY created_at DESC, id DESC LIMIT $4"
+        );
+        let agent = agent.to_string();
+        let open = sql(OPEN).bind(agent).bind(now.millis()).bind(unused_since(now, idle)).bind(limit);
         self.db.fetch_all(open).await
     }
+}
+
+/// Whether an account has a login that can still be used.
+///
+/// # Errors
+/// Any [`DbError`] of the statement.
+pub(crate) async fn is_any_open(
+    tx: &mut Tx,
+    agent: &str,
+    now: Timestamp,
+    idle: Duration,
+) -> Result<bool, DbError> {
+    const OPEN: &str = concat!("SELECT id FROM login WHERE ", open_login!(), " LIMIT 1");
+    let open = sql(OPEN).bind(agent).bind(now.millis()).bind(unused_since(now, idle));
+    Ok(tx.fetch_optional::<(String,)>(open).await?.is_some())
+}
+
+/// Who has not used a login since then cannot use it any more.
+fn unused_since(now: Timestamp, idle: Duration) -> i64 {
+    now.millis().saturating_sub(i64::try_from(idle.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Opens a login with its first refresh token.
@@ -203,8 +233,8 @@ pub(crate) async fn rotate(
         if let Some((expires_at, None)) = after
             && now.millis() < expires_at
         {
-            let expires_at = Timestamp::from_millis(expires_at);
-            return Ok(Rotation::Again(Refreshing { token: next, expires_at }));
+            let login_expires_at = Timestamp::from_millis(login.expires_at);
+            return Ok(Rotation::Again(Refreshing { token: next, login_expires_at }));
         }
     }
     Ok(Rotation::Reused)
@@ -253,7 +283,7 @@ async fn add_token(
         .bind(now.millis())
         .bind(expires_at.millis());
     tx.execute(add).await?;
-    Ok(Refreshing { token, expires_at })
+    Ok(Refreshing { token, login_expires_at })
 }
 
 /// When a token expires, and when it was used.

@@ -3,7 +3,7 @@
 use crate::{
     AgentAuthError, rejection,
     store::Store,
-    throttle::{Subject, Tally},
+    throttle::{DEVICE_KEY, Subject, Tally, keys_of},
 };
 use std::time::Duration;
 use switchboard_db::{DbError, Tx, sql};
@@ -93,6 +93,14 @@ pub(crate) async fn succeeded(tx: &mut Tx, counted: &Counted) -> Result<(), DbEr
         tx.execute(sql(FORGET).bind(first.as_str())).await?;
     }
     give_back(tx, counted, 1).await
+}
+
+/// Forgets the failures of an account and of its devices: its password is another one now. Those of addresses stay.
+pub(crate) async fn forgive(tx: &mut Tx, agent: &str) -> Result<(), DbError> {
+    const FORGIVE: &str = "DELETE FROM throttle WHERE subject = $1 OR subject = $2
+        OR subject IN (SELECT $3 || device FROM known_device WHERE agent_id = $4)";
+    let [account, own] = keys_of(agent);
+    tx.execute(sql(FORGIVE).bind(account).bind(own).bind(DEVICE_KEY).bind(agent)).await.map(drop)
 }
 
 /// Remembers that somebody logged in to an account on this device.

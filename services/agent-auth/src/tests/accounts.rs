@@ -2,12 +2,16 @@
 
 use super::people::{PASSWORD, Person, call, shops};
 use super::world::{Part, World};
+use crate::throttle::Subject;
 use std::time::Duration;
 use switchboard_db::sql;
 use switchboard_domain::{AgentId, BuiltinRole, ErrorKind, Failure};
-use switchboard_proto::agentauth::v1::{
-    Agent, CreateAgentRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest, ResetPasswordRequest,
-    SetSkillsRequest, SetStatusRequest, Skill, UpdateAgentRequest,
+use switchboard_proto::{
+    agentauth::v1::{
+        Agent, CreateAgentRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest,
+        ResetPasswordRequest, SetSkillsRequest, SetStatusRequest, Skill, UpdateAgentRequest,
+    },
+    common::v1::Idempotency,
 };
 
 fn new(username: &str) -> CreateAgentRequest {
@@ -137,7 +141,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
 }
 
 /// Somebody who manages accounts and is no admin.
-async fn manager(world: &World, part: &Part, boss: Person) -> Person {
+pub(super) async fn manager(world: &World, part: &Part, boss: Person) -> Person {
     use switchboard_domain::{Permission, Permissions};
     use switchboard_proto::agentauth::v1::PutRoleRequest;
     let permissions = BuiltinRole::Agent.permissions().and(Permissions::of(&[Permission::AgentsManage]));
@@ -226,6 +230,25 @@ async fn settle(world: &World, person: Person) {
     }
 }
 
+/// Fails once by each way to prove who one is; tells how many tallies that makes.
+async fn failed_attempts(world: &World, person: Person) -> i64 {
+    let (store, settings, now) = (world.store().await, super::settings(), world.now());
+    let id = AgentId::parse(&person.id()).unwrap();
+    let know = sql("INSERT INTO known_device (agent_id, device, last_login_at) VALUES ($1, 'd', 0)")
+        .bind(person.id());
+    store.db.transaction(move |tx| Box::pin(async move { tx.execute(know).await })).await.unwrap();
+    let subjects = [
+        Subject::account(&settings, &person.id()),
+        Subject::own(&settings, id),
+        Subject::device(&settings, "d"),
+        Subject::address(&settings, "198.51.100.1".parse().unwrap()),
+    ];
+    for subject in subjects {
+        store.count_attempt(vec![subject], now).await.unwrap();
+    }
+    4
+}
+
 const OPEN_LOGINS: &str = "SELECT COUNT(*) FROM login WHERE ended_at IS NULL";
 const REVOKED: &str = "SELECT COUNT(*) FROM revocation WHERE kind = 'agent'";
 
@@ -269,7 +292,13 @@ async fn a_reset_password_has_to_be_changed_and_takes_the_second_factor_along() 
         let boss = world.boss().await;
         let anna = world.hire("anna", BuiltinRole::Agent).await;
         settle(&world, anna).await;
+        let failed = failed_attempts(&world, anna).await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM throttle").await, failed);
+        let own = call!(part, boss, reset_password, reset(&boss.id(), PASSWORD)).unwrap_err();
+        assert_eq!(told(&own), (ErrorKind::Forbidden, "OWN_PASSWORD"));
         let done = call!(part, boss, reset_password, reset("anna", PASSWORD)).unwrap();
+        let left = world.texts("SELECT subject FROM throttle").await;
+        assert_eq!(left, ["address:198.51.100.1"], "others may be guessing from there");
         let agent = done.agent.unwrap();
         assert!(agent.must_change_password && !agent.totp_enabled);
         assert_eq!(done.permissions, ["account.self"]);
@@ -329,6 +358,36 @@ async fn skills_are_normalised_and_told_to_the_floor() {
             .until_line(&anna.id(), |line| line.skills.len() == 1 && line.skills[0].tags == ["vat"])
             .await;
         assert_eq!(world.records().await[0].action, "agent.set_skills");
+        part.stop().await;
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_made_once_for_each_key() {
+    for world in shops().await {
+        let part = world.build().await;
+        let boss = world.boss().await;
+        let keyed = |username: &str, fingerprint: &str| CreateAgentRequest {
+            idempotency: Some(Idempotency { key: "k".into(), fingerprint: fingerprint.into() }),
+            ..new(username)
+        };
+        let made = call!(part, boss, create_agent, keyed("anna", "f")).unwrap();
+        assert_eq!(call!(part, boss, create_agent, keyed("anna", "f")).unwrap(), made);
+        let secret =
+            CreateAgentRequest { password: "grüne Giraffen tanzen laut".into(), ..keyed("anna", "f") };
+        for other in [keyed("anna", "g"), keyed("bert", "g"), secret] {
+            let refused = call!(part, boss, create_agent, other).unwrap_err();
+            assert_eq!(told(&refused), (ErrorKind::Mismatch, "IDEMPOTENCY_MISMATCH"));
+        }
+        let refused = call!(part, boss, create_agent, new("anna")).unwrap_err();
+        assert_eq!(told(&refused).1, "USERNAME_EXISTS");
+        assert_eq!(world.count("SELECT COUNT(*) FROM agent").await, 2);
+        assert_eq!(world.records().await.iter().filter(|one| one.action == "agent.create").count(), 1);
+        // Whoever was deleted is made anew.
+        call!(part, boss, delete_agent, delete("anna")).unwrap();
+        let anew = call!(part, boss, create_agent, keyed("anna", "f")).unwrap();
+        assert_ne!(anew.agent.unwrap().id, made.agent.unwrap().id);
         part.stop().await;
         world.close().await;
     }

@@ -4,15 +4,19 @@ use super::{
     desk::{Desk, code},
     people::{call, shops},
 };
+use std::time::Duration;
 use switchboard_db::sql;
 use switchboard_domain::{BuiltinRole, ErrorKind, Failure, Permission, Permissions};
-use switchboard_proto::agentauth::v1::{
-    CreateApiKeyRequest, ListApiKeysRequest, RevokeApiKeyRequest, UpdateAgentRequest, VerifyApiKeyRequest,
+use switchboard_proto::{
+    agentauth::v1::{
+        CreateApiKeyRequest, ListApiKeysRequest, RevokeApiKeyRequest, UpdateAgentRequest, VerifyApiKeyRequest,
+    },
+    common::v1::Idempotency,
 };
 
 fn new(name: &str, permissions: &[&str]) -> CreateApiKeyRequest {
     let permissions = permissions.iter().map(|name| (*name).to_owned()).collect();
-    CreateApiKeyRequest { name: name.into(), permissions, expires_at_ms: None }
+    CreateApiKeyRequest { name: name.into(), permissions, expires_at_ms: None, idempotency: None }
 }
 
 fn told(failure: &Failure) -> (ErrorKind, &str) {
@@ -123,6 +127,38 @@ async fn an_account_has_a_bounded_number_of_keys() {
         assert_eq!(told(&failure), (ErrorKind::Conflict, "TOO_MANY_API_KEYS"));
         call!(part, anna, revoke_api_key, RevokeApiKeyRequest { id: last }).unwrap();
         call!(part, anna, create_api_key, new("one more", &["sessions.read"])).unwrap();
+        part.stop().await;
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_is_told_the_same_key_for_a_day() {
+    for world in shops().await {
+        let part = world.build().await;
+        let anna = world.hire("anna", BuiltinRole::Agent).await;
+        let bert = world.hire("bert", BuiltinRole::Agent).await;
+        let keyed = |name: &str, fingerprint: &str| CreateApiKeyRequest {
+            idempotency: Some(Idempotency { key: "k".into(), fingerprint: fingerprint.into() }),
+            ..new(name, &["sessions.read"])
+        };
+        let made = call!(part, anna, create_api_key, keyed("CRM", "f")).unwrap();
+        let again = call!(part, anna, create_api_key, keyed("CRM", "f")).unwrap();
+        assert_eq!((&again.key, &again.secret), (&made.key, &made.secret));
+        let desk = Desk::edge(&part);
+        let ask = || VerifyApiKeyRequest { key: again.secret.clone() };
+        assert_eq!(code(desk.call(desk.client().verify_api_key(ask())).await), "OK");
+        let other = call!(part, anna, create_api_key, keyed("ERP", "g")).unwrap_err();
+        assert_eq!(told(&other), (ErrorKind::Mismatch, "IDEMPOTENCY_MISMATCH"));
+        let theirs = call!(part, bert, create_api_key, keyed("CRM", "f")).unwrap();
+        assert_ne!(theirs.secret, made.secret);
+        assert_eq!(world.count("SELECT COUNT(*) FROM api_key").await, 2);
+        assert_eq!(world.records().await.len(), 2);
+        // Neither the secret nor the idempotency key can be read from the table.
+        assert_eq!(world.count("SELECT COUNT(*) FROM api_key WHERE made_key = 'k'").await, 0);
+        world.clock.pass(Duration::from_hours(24));
+        let later = call!(part, anna, create_api_key, keyed("CRM", "f")).unwrap();
+        assert_ne!((later.key.unwrap().id, later.secret), (made.key.unwrap().id, made.secret));
         part.stop().await;
         world.close().await;
     }

@@ -52,7 +52,7 @@ async fn a_changed_password_ends_all_logins_but_goes_on_with_this_one() {
         assert_eq!(code(desk.refresh(&changed.refresh_token, "").await), "OK");
         assert_eq!(code(desk.log_in(request("admin", PASSWORD)).await), "INVALID_CREDENTIALS");
         assert_eq!(code(desk.log_in(request("admin", OTHER)).await), "OK");
-        assert!(world.audited().await.contains(&"agent.password_changed".to_owned()));
+        assert!(world.audited().await.contains(&"agent.change_password".to_owned()));
         part.stop().await;
         world.close().await;
     }

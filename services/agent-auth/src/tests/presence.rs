@@ -189,6 +189,25 @@ async fn who_logs_in_is_there_and_who_logs_out_everywhere_is_not() {
     }
 }
 
+#[tokio::test]
+async fn a_login_that_lay_idle_keeps_nobody_there() {
+    for world in shops().await {
+        let part = world.build().await;
+        let boss = world.boss().await;
+        let password = super::people::PASSWORD;
+        Desk::at(&part).log_in(request("admin", password)).await.unwrap();
+        world.clock.pass(settings().refresh_idle + Duration::from_secs(1));
+        let now = Desk::at(&part).log_in(request("admin", password)).await.unwrap();
+        assert_eq!(seen(&part, boss).await.status, "online");
+        let login = claims(&part, &now.access_token).await["sid"].as_str().unwrap().to_owned();
+        let desk = Desk::holding(&part, &now).await;
+        desk.call(desk.client().log_out(LogOutRequest { login, everywhere: false })).await.unwrap();
+        assert_eq!(seen(&part, boss).await.status, "offline", "the other login cannot be used any more");
+        part.stop().await;
+        world.close().await;
+    }
+}
+
 /// One replica's watch, moved by hand.
 async fn watch(world: &World) -> Presence {
     let settings = PresenceSettings { ..settings().presence };

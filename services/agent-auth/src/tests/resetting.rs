@@ -22,7 +22,7 @@ async fn an_operator_gets_a_one_time_password_and_everybody_is_out() {
         assert_eq!(code(desk.log_in(request("admin", PASSWORD)).await), "INVALID_CREDENTIALS");
         let answer = desk.log_in(request("admin", password)).await.unwrap();
         assert_eq!(answer.permissions, ["account.self"]);
-        let who = world.texts("SELECT actor FROM audit WHERE action = 'agent.password_reset'").await;
+        let who = world.texts("SELECT actor FROM audit WHERE action = 'agent.reset_password'").await;
         assert_eq!(who, ["service:agent-auth"]);
 
         world.write("UPDATE agent SET totp_secret = 'MZXW6'").await;

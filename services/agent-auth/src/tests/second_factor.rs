@@ -104,7 +104,7 @@ async fn recovery_codes_count_once_each_and_the_factor_can_be_removed() {
         assert_eq!(code(desk.log_in(with("")).await), "OK");
         assert_eq!(world.count("SELECT COUNT(*) FROM recovery_code").await, 0);
         let audited = world.audited().await;
-        for action in ["agent.totp_begun", "agent.totp_enabled", "agent.totp_disabled"] {
+        for action in ["agent.begin_totp", "agent.enable_totp", "agent.disable_totp"] {
             assert!(audited.contains(&action.to_owned()), "{audited:?}");
         }
         part.stop().await;

@@ -90,7 +90,7 @@ async fn a_hundred_guesses_at_once_are_five() {
         // Those that found no place to be hashed in are not counted, and may have made room for others.
         assert_eq!(count("INVALID_CREDENTIALS"), 5, "{outcomes:?}");
         assert_eq!(count("TOO_MANY_ATTEMPTS") + count("BUSY"), 95);
-        let failures = world.count("SELECT COUNT(*) FROM audit WHERE action = 'login.failed'").await;
+        let failures = world.count("SELECT COUNT(*) FROM audit WHERE action = 'login.fail'").await;
         assert_eq!(failures, 1, "the first of a series");
         part.stop().await;
         other.stop().await;

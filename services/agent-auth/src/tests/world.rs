@@ -29,6 +29,7 @@ pub(crate) fn settings() -> Settings {
         admin_username = 'admin'
         admin_password = ''
         access_token_life = '15m'
+        event_ticket_life = '30s'
         refresh_idle = '24h'
         refresh_absolute = '7d'
         refresh_grace = '10s'
@@ -127,12 +128,13 @@ impl World {
     pub(super) async fn build(&self) -> Part {
         let life = Lifecycle::new();
         let mut peers = Directory::new(NAME);
-        let session = loopback(NAME, &self.node.mesh, Arc::clone(&self.floor).guarded());
+        let session = loopback(NAME, self.node.mesh.call_timeout, Arc::clone(&self.floor).guarded());
         peers.add(ServiceName::Session, session).unwrap();
         let deps = Deps {
             name: NAME,
             clock: Arc::new(self.clock.clone()),
             rng: Arc::new(SystemRng),
+            coord: switchboard_coord::Coord::alone(),
             peers,
             tasks: life.clone(),
             node: Arc::clone(&self.node),
@@ -151,6 +153,7 @@ impl World {
             name: NAME,
             clock: Arc::new(self.clock.clone()),
             rng: Arc::new(SystemRng),
+            coord: switchboard_coord::Coord::alone(),
             peers: Directory::new(NAME),
             tasks: Lifecycle::new(),
             node: Arc::clone(&self.node),
@@ -192,11 +195,11 @@ pub(super) struct Part {
 impl Part {
     /// The way to it from the edge.
     pub(super) fn channel(&self) -> Channel {
-        loopback(ServiceName::Gateway, &self.node.mesh, self.guarded.clone())
+        loopback(ServiceName::Gateway, self.node.mesh.call_timeout, self.guarded.clone())
     }
 
-    fn client(&self, caller: ServiceName) -> AgentAuthServiceClient<Channel> {
-        AgentAuthServiceClient::new(loopback(caller, &self.node.mesh, self.guarded.clone()))
+    pub(super) fn client(&self, caller: ServiceName) -> AgentAuthServiceClient<Channel> {
+        AgentAuthServiceClient::new(loopback(caller, self.node.mesh.call_timeout, self.guarded.clone()))
     }
 
     pub(super) async fn issue(

@@ -49,6 +49,9 @@ macro_rules! select_endpoint {
     };
 }
 
+/// So many earlier secrets sign beside the newest one at most.
+const RETIRING_MAX: i64 = 3;
+
 const ADD_SECRET: &str = "INSERT INTO endpoint_secret (endpoint, secret, created_at) VALUES ($1, $2, $3)";
 
 impl Store {
@@ -176,7 +179,12 @@ impl Store {
         self.db
             .transaction(move |tx| {
                 Box::pin(async move {
-                    let before = view(tx, id, now).await?;
+                    let before = match view(tx, id, now).await {
+                        Ok(before) => before,
+                        // Whoever has removed it may say so again.
+                        Err(_) if audit::done_before(tx, &act, "").await? => return Ok(()),
+                        Err(error) => return Err(error),
+                    };
                     let own = id.to_string();
                     give_up(tx, &own, "cancelled", now).await?;
                     tx.execute(sql("DELETE FROM endpoint_secret WHERE endpoint = $1").bind(&own)).await?;
@@ -188,7 +196,8 @@ impl Store {
             .await
     }
 
-    /// Gives an endpoint a new secret. The last one signs for `overlap` beside it, older ones no more.
+    /// Gives an endpoint a new secret. The last one signs for `overlap` beside it, and so do older ones whose time is not
+    /// over: the answer that told the last one may have been lost, and the receiver knows the one before.
     ///
     /// # Errors
     /// [`NotifierError::UnknownEndpoint`], any [`DbError`] of a transaction.
@@ -199,16 +208,20 @@ impl Store {
         overlap: Duration,
         act: NewRecord,
     ) -> Result<EndpointView, NotifierError> {
-        const FORGET: &str = "DELETE FROM endpoint_secret WHERE endpoint = $1 AND expires_at IS NOT NULL";
-        const RETIRE: &str = "UPDATE endpoint_secret SET expires_at = $2 WHERE endpoint = $1";
+        const RETIRE: &str =
+            "UPDATE endpoint_secret SET expires_at = $2 WHERE endpoint = $1 AND expires_at IS NULL";
+        const FORGET: &str = "DELETE FROM endpoint_secret WHERE endpoint = $1 AND (expires_at <= $2 \
+            OR secret NOT IN (SELECT secret FROM endpoint_secret WHERE endpoint = $1 \
+            ORDER BY created_at DESC, expires_at DESC LIMIT $3))";
         let now = self.now();
         self.db
             .transaction(move |tx| {
                 Box::pin(async move {
                     let before = view(tx, id, now).await?;
                     let own = id.to_string();
-                    tx.execute(sql(FORGET).bind(&own)).await?;
                     tx.execute(sql(RETIRE).bind(&own).bind(now.plus(overlap).millis())).await?;
+                    let forget = sql(FORGET).bind(&own).bind(now.millis()).bind(RETIRING_MAX);
+                    tx.execute(forget).await?;
                     tx.execute(sql(ADD_SECRET).bind(&own).bind(secret.reveal()).bind(now.millis())).await?;
                     finish(tx, id, now, Some(&before), act).await
                 })

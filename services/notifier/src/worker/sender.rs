@@ -3,7 +3,6 @@
 use crate::{
     NAME,
     attempt::{Attempt, Next, Outcome},
-    backoff,
     channel::{Channel, Destination},
     config::Settings,
     mail::Mailer,
@@ -11,7 +10,7 @@ use crate::{
     webhook::Caller,
 };
 use std::{sync::Arc, time::Duration};
-use switchboard_domain::{Clock, Rng, Timestamp, WebhookId};
+use switchboard_domain::{Clock, Rng, Timestamp, WebhookId, backoff};
 use switchboard_mesh::{CallContext, TraceContext, reply::chain};
 use switchboard_model::Permit;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
@@ -109,10 +108,8 @@ impl Sender {
                 }
                 Err(error) => {
                     tracing::warn!(delivery.id = %finished.delivery.id, error = chain(&error), "an attempt cannot be recorded");
-                    let mut chance = [0_u8; 4];
-                    rng.fill(&mut chance);
                     let (min, max) = (self.settings.retry_min, Duration::from_secs(1));
-                    tokio::time::sleep(backoff::pause(failures, min, max, u32::from_le_bytes(chance))).await;
+                    tokio::time::sleep(backoff(failures, min, max, rng)).await;
                 }
             }
         }

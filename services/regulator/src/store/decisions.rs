@@ -62,6 +62,13 @@ pub(crate) struct Page {
     pub(crate) before: (i64, String),
     pub(crate) session: String,
     pub(crate) escalated_only: bool,
+    /// Empty: by all.
+    pub(crate) rule: String,
+    /// Empty: by all.
+    pub(crate) version: String,
+    /// A half-open span.
+    pub(crate) since: i64,
+    pub(crate) until: i64,
     pub(crate) limit: i64,
 }
 
@@ -131,17 +138,26 @@ impl Store {
         const ALL: &str = concat!(
             "SELECT ",
             decision_columns!(),
-            " FROM decision WHERE (at, id) < ($1, $2) AND escalated >= $3 ORDER BY at DESC, id DESC LIMIT $4"
+            " FROM decision WHERE (at, id) < ($1, $2) AND escalated >= $3 AND at >= $5 AND at < $6 \
+             AND ($7 = '' OR rule = $7) AND ($8 = '' OR version = $8) ORDER BY at DESC, id DESC LIMIT $4"
         );
         const OF_SESSION: &str = concat!(
             "SELECT ",
             decision_columns!(),
-            " FROM decision WHERE (at, id) < ($1, $2) AND escalated >= $3 AND session = $5 \
+            " FROM decision WHERE (at, id) < ($1, $2) AND escalated >= $3 AND at >= $5 AND at < $6 \
+             AND ($7 = '' OR rule = $7) AND ($8 = '' OR version = $8) AND session = $9 \
              ORDER BY at DESC, id DESC LIMIT $4"
         );
         let text = if page.session.is_empty() { ALL } else { OF_SESSION };
-        let mut statement =
-            sql(text).bind(page.before.0).bind(page.before.1).bind(page.escalated_only).bind(page.limit);
+        let mut statement = sql(text)
+            .bind(page.before.0)
+            .bind(page.before.1)
+            .bind(page.escalated_only)
+            .bind(page.limit)
+            .bind(page.since)
+            .bind(page.until)
+            .bind(page.rule)
+            .bind(page.version);
         if !page.session.is_empty() {
             statement = statement.bind(page.session);
         }

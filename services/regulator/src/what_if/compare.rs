@@ -44,15 +44,16 @@ impl Comparison {
 
     /// Replays one session through both policies.
     pub(crate) fn add(&mut self, past: &Past) {
-        let mut turns = [0, 0];
-        let base = first_escalation(&self.ask.base.rules, past, self.excerpt_chars, &mut turns[0]);
-        let draft = first_escalation(&self.ask.draft.rules, past, self.excerpt_chars, &mut turns[1]);
-        let asked = past.episodes.iter().find(|stretch| stretch.ended_by == ASKED);
+        let (mut turns, span) = ([0, 0], self.ask.span());
+        let base = first_escalation(&self.ask.base.rules, past, &span, self.excerpt_chars, &mut turns[0]);
+        let draft = first_escalation(&self.ask.draft.rules, past, &span, self.excerpt_chars, &mut turns[1]);
+        let ended = || past.episodes.iter().filter(|stretch| span.contains(&stretch.ended_at));
+        let asked = ended().find(|stretch| stretch.ended_by == ASKED);
         let compared = Compared {
             base,
             draft,
             asked: asked.map(|stretch| stretch.ended_at),
-            on_record: past.episodes.iter().any(|stretch| !stretch.ended_by.is_empty()),
+            on_record: ended().any(|stretch| !stretch.ended_by.is_empty()),
             served: past.served.clone(),
             turns: turns[0].max(turns[1]),
             cut: past.cut,

@@ -14,7 +14,7 @@ pub(crate) fn simulate(arrivals: &[i64], agents: u32, handling: i64) -> Queue {
     let (mut longest, mut all, mut waited) = (0, 0_i128, 0);
     // When those who came before begin to be served: whoever has not begun by then still waits.
     let mut begins: Vec<i64> = Vec::with_capacity(arrivals.len());
-    let (mut served, mut most_waiting) = (0, 0);
+    let mut most_waiting = 0;
     for arrival in arrivals {
         let hour = usize::try_from(arrival.rem_euclid(24 * HOUR) / HOUR).unwrap_or(0);
         by_hour[hour] += 1;
@@ -26,10 +26,8 @@ pub(crate) fn simulate(arrivals: &[i64], agents: u32, handling: i64) -> Queue {
         all += i128::from(wait);
         waited += u64::from(wait > 0);
         begins.push(begin);
-        while begins[served] <= *arrival && served + 1 < begins.len() {
-            served += 1;
-        }
-        let waiting = begins[served..].iter().filter(|begin| **begin > *arrival).count();
+        // Nobody begins to be served before those who came earlier: the list is in order.
+        let waiting = begins.len() - begins.partition_point(|begin| begin <= arrival);
         most_waiting = most_waiting.max(waiting);
     }
     let count = i128::try_from(arrivals.len()).unwrap_or(1).max(1);

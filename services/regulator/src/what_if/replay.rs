@@ -1,6 +1,7 @@
 //! One session under one set of rules: where would the first human have been called?
 
 use super::past::{Past, Stretch, Who};
+use std::ops::Range;
 use switchboard_domain::{
     Timestamp,
     regulation::{Decision, Earlier, Episode, Phase, RuleId, Rules, Severity, Speaker, decide},
@@ -27,16 +28,18 @@ impl Point {
     }
 }
 
-/// The first escalation of a session; also counts the turns that were looked at.
+/// The first escalation of a session within a span; also counts the turns of it. What was said before is known to the
+/// rules and calls nobody any more.
 pub(crate) fn first_escalation(
     rules: &Rules,
     past: &Past,
+    span: &Range<i64>,
     excerpt_chars: usize,
     turns: &mut u64,
 ) -> Option<Point> {
     let mut found = None;
     for (at, stretch) in past.episodes.iter().enumerate() {
-        found = in_stretch(rules, past.vip, stretch, turns).map(|found| {
+        found = in_stretch(rules, past.vip, stretch, span, turns).map(|found| {
             let Found { turn, phase, at: when, decision, text } = found;
             // A decision that escalates names its rule and how urgent it is.
             let (rule, escalate) = (decision.rule?, decision.escalate?);
@@ -65,13 +68,19 @@ struct Found<'a> {
     text: std::borrow::Cow<'a, str>,
 }
 
-fn in_stretch<'a>(rules: &Rules, vip: bool, stretch: &'a Stretch, turns: &mut u64) -> Option<Found<'a>> {
+fn in_stretch<'a>(
+    rules: &Rules,
+    vip: bool,
+    stretch: &'a Stretch,
+    span: &Range<i64>,
+    turns: &mut u64,
+) -> Option<Found<'a>> {
     let last = stretch.lines.iter().map(|line| line.turn).max().unwrap_or(0);
     let (mut earlier, mut ai_failures): (Vec<Earlier<'_>>, u32) = (Vec::new(), 0);
     for turn in 1..=last {
         let questions = || of(stretch, turn, Who::Customer);
         let Some(first) = questions().next() else { continue };
-        *turns += 1;
+        *turns += u64::from(span.contains(&first.turn_at));
         let text: Vec<&str> = questions().map(|line| line.text.as_str()).collect();
         let text = text.join("\n");
         let episode = Episode {
@@ -86,7 +95,7 @@ fn in_stretch<'a>(rules: &Rules, vip: bool, stretch: &'a Stretch, turns: &mut u6
             now: Timestamp::from_millis(first.turn_at),
         };
         let decision = decide(rules, &episode);
-        if decision.escalate.is_some() {
+        if decision.escalate.is_some() && span.contains(&first.turn_at) {
             let text = text.into();
             return Some(Found { turn, phase: Phase::BeforeModel, at: first.turn_at, decision, text });
         }
@@ -97,7 +106,7 @@ fn in_stretch<'a>(rules: &Rules, vip: bool, stretch: &'a Stretch, turns: &mut u6
                 let now = Timestamp::from_millis(answer.at);
                 let asked = Episode { phase: Phase::AfterAnswer, answer: Some(&answer.text), now, ..episode };
                 let decision = decide(rules, &asked);
-                if decision.escalate.is_some() {
+                if decision.escalate.is_some() && span.contains(&answer.at) {
                     let (phase, text) = (Phase::AfterAnswer, answer.text.as_str().into());
                     return Some(Found { turn, phase, at: answer.at, decision, text });
                 }

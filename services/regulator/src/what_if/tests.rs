@@ -143,6 +143,22 @@ fn a_human_ends_what_is_replayed() {
 }
 
 #[test]
+fn what_was_said_and_done_outside_of_the_span_is_known_and_counts_nowhere() {
+    // Turns at 10 s, 20 s and 30 s.
+    let mut old = session("old", &[("退款", ""), ("你好", "您好")]);
+    old.episodes[0].ended_by = "manual".to_owned();
+    old.episodes[0].ended_at = 9_000;
+    let context = session("context", &[("你好", "抱歉"), ("在吗", "抱歉")]);
+    let late = session("late", &[("你好", ""), ("你好呀", ""), ("退款", "")]);
+    let sessions = [old, context, late];
+    let whole = compared(&ask("{}", DRAFT), &sessions);
+    assert_eq!((whole.escalated.draft, whole.escalated.on_record, whole.queue.base.arrivals), (3, 1, 1));
+    let report = compared(&Ask { since: 15_000, until: 25_000, ..ask("{}", DRAFT) }, &sessions);
+    assert_eq!(names(&report.newly_escalated), ["context"], "the failure before is the first of two");
+    assert_eq!((report.turns, report.escalated.on_record, report.queue.base.arrivals), (3, 0, 0));
+}
+
+#[test]
 fn the_draft_that_calls_more_humans_makes_a_longer_queue() {
     let sessions: Vec<Past> = (0..30).map(|n| session(&format!("s{n}"), &[("退款", "")])).collect();
     let queue = compared(&ask("{}", DRAFT), &sessions).queue;
