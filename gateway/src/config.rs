@@ -36,6 +36,9 @@ pub struct Settings {
     /// Longest time that a client waits for the end of a turn.
     #[serde(with = "humantime_serde")]
     pub turn_timeout: Duration,
+    /// Longest time that a client waits for a what-if report. A little more than `regulator.what_if.timeout`.
+    #[serde(with = "humantime_serde")]
+    pub what_if_timeout: Duration,
     /// Longest time for the body of a request to arrive.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
@@ -204,8 +207,10 @@ pub struct Sse {
     /// How long a client may block the replay of what it missed.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
-    /// Event streams of one client.
+    /// Event streams of one customer.
     pub max_per_principal: usize,
+    /// Event streams of one agent: his own and those of his sessions, in all of his tabs.
+    pub max_per_agent: usize,
     /// Event streams in all. 0: no limit.
     pub max_total: usize,
     /// What a client over a limit is told to wait.
@@ -328,6 +333,7 @@ impl Configured for Config {
             ("gateway.sse.buffer_events", sse.buffer_events),
             ("gateway.sse.buffer_bytes", sse.buffer_bytes),
             ("gateway.sse.max_per_principal", sse.max_per_principal),
+            ("gateway.sse.max_per_agent", sse.max_per_agent),
             ("gateway.max_body_bytes", settings.max_body_bytes),
             ("gateway.max_message_chars", settings.max_message_chars),
         ] {

@@ -12,24 +12,36 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// # Errors
 /// 403 `CROSS_SITE`.
 pub(crate) fn check(settings: &Settings, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
     // A form of another site cannot send this type, and a script of it needs our leave first.
     if !extract::is_json(headers) {
         return Err(refused());
     }
-    let origin = text(header::ORIGIN);
+    let origin = text(headers, &header::ORIGIN);
     if origin.is_some_and(|origin| settings.cors.origins.iter().any(|allowed| allowed == origin)) {
         return Ok(());
     }
-    if text(FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+    if text(headers, &FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return Err(refused());
     }
-    let Some(origin) = origin else { return Ok(()) };
+    match foreign_origin(settings, uri, headers) {
+        Some(_) => Err(refused()),
+        None => Ok(()),
+    }
+}
+
+/// The origin of the page that sent a request, when it is not our own. None too for programs, and for what browsers name
+/// no origin for.
+pub(crate) fn foreign_origin<'a>(settings: &Settings, uri: &Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let origin = text(headers, &header::ORIGIN)?;
     let authority = origin.split_once("://").map(|(_, authority)| authority);
     // HTTP/2 has the host in the request line.
-    let host = text(header::HOST).or_else(|| uri.authority().map(http::uri::Authority::as_str));
+    let host = text(headers, &header::HOST).or_else(|| uri.authority().map(http::uri::Authority::as_str));
     let is_ours = origin == settings.public_url || (authority.is_some() && authority == host);
-    if is_ours { Ok(()) } else { Err(refused()) }
+    (!is_ours).then_some(origin)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"))
 }
 
 fn refused() -> Problem {

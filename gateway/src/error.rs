@@ -1,6 +1,8 @@
 //! Failures as HTTP: the only place where a kind becomes a status code. The body is RFC 9457 `application/problem+json`.
 
 mod contract;
+#[cfg(test)]
+mod tests;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -47,6 +49,9 @@ impl GatewayError {
         }
     }
 }
+
+/// The code of a request whose shape is right and whose values are not, whichever part says so.
+const VALIDATION_ERROR: &str = "VALIDATION_ERROR";
 
 /// One thing that is wrong with a request's values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -161,7 +166,7 @@ impl Problem {
         let told = errors
             .first()
             .map_or_else(String::new, |error| format!("{}: {}", error.loc.join("."), error.msg));
-        let mut problem = Self::with_status(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", told);
+        let mut problem = Self::with_status(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, told);
         problem.0.errors = errors;
         problem
     }
@@ -198,10 +203,9 @@ impl Problem {
         Self::new(ErrorKind::Invalid, "NO_FIELDS_TO_UPDATE", "至少需要提供一个要修改的字段")
     }
 
-    /// The same problem in other words.
-    pub(crate) fn saying(mut self, words: &str) -> Self {
-        words.clone_into(&mut self.0.failure.message);
-        self
+    /// A fact of it.
+    pub(crate) fn fact(&self, name: &str) -> Option<&str> {
+        self.0.failure.facts.get(name).map(AsRef::as_ref)
     }
 
     /// The time is up.
@@ -237,6 +241,12 @@ impl Problem {
     /// Says what is wrong where.
     pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.0.errors = errors;
+        self
+    }
+
+    /// The same problem as 422: the request is right, a document in it is not.
+    pub(crate) fn unprocessable(mut self) -> Self {
+        self.0.status = StatusCode::UNPROCESSABLE_ENTITY;
         self
     }
 
@@ -301,6 +311,12 @@ impl From<Failure> for Problem {
 impl From<tonic::Status> for Problem {
     fn from(status: tonic::Status) -> Self {
         let mut failure = from_status(&status);
+        if failure.code == VALIDATION_ERROR {
+            let fact = |name: &str| failure.facts.get(name).cloned().unwrap_or_default();
+            let loc = vec!["body".to_owned(), fact("field")];
+            let errors = vec![FieldError { loc, msg: fact("rule"), rule: "value_error" }];
+            return Self::of(failure, StatusCode::UNPROCESSABLE_ENTITY).with_errors(errors);
+        }
         let Some((status, words)) = contract::known(&failure.code) else { return failure.into() };
         words.clone_into(&mut failure.message);
         Self::of(failure, status)
@@ -329,60 +345,5 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(ProblemCode(self.0.failure.code.into_owned()));
         response
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_has_its_status() {
-        let table = [
-            (ErrorKind::Invalid, 400),
-            (ErrorKind::Mismatch, 422),
-            (ErrorKind::TooLarge, 413),
-            (ErrorKind::Unauthenticated, 401),
-            (ErrorKind::Forbidden, 403),
-            (ErrorKind::NotFound, 404),
-            (ErrorKind::Conflict, 409),
-            (ErrorKind::RateLimited, 429),
-            (ErrorKind::Timeout, 504),
-            (ErrorKind::Unavailable, 503),
-            (ErrorKind::Internal, 500),
-        ];
-        for (kind, status) in table {
-            let response = Problem::new(kind, "SOME_CODE", "some text").into_response();
-            assert_eq!(response.status(), status, "{kind:?}");
-            assert_eq!(response.headers()["content-type"], "application/problem+json");
-            assert_eq!(response.headers().contains_key("retry-after"), kind.is_transient(), "{kind:?}");
-            assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
-        }
-    }
-
-    #[test]
-    fn facts_stand_beside_the_members_and_cannot_replace_them() {
-        let problem = Problem::new(ErrorKind::Invalid, "MESSAGE_TOO_LONG", "太长")
-            .with("max_length", 2000)
-            .with("code_point", "U+0000")
-            .with("status", "spoofed");
-        let body = problem.body();
-        assert_eq!(body["max_length"], 2000);
-        assert_eq!(body["code_point"], "U+0000");
-        assert_eq!(body["status"], 400);
-        assert_eq!(body["detail"], "MESSAGE_TOO_LONG: 太长");
-        assert_eq!(body["type"], "/problems/message_too_long");
-    }
-
-    #[test]
-    fn waiting_is_told_in_whole_seconds_and_never_zero() {
-        let told = |after| {
-            let problem =
-                Problem::new(ErrorKind::RateLimited, "RATE_LIMITED", "slow down").retry_after(after);
-            problem.into_response().headers()["retry-after"].clone()
-        };
-        assert_eq!(told(Duration::from_millis(1)), "1");
-        assert_eq!(told(Duration::from_millis(2001)), "3");
-        assert_eq!(told(Duration::ZERO), "1");
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use switchboard_domain::{Entry, EntryBody, Sender, Seq, Session, TurnId, session::LogEpoch};
-use switchboard_proto::chat::v1::turn_event::Delta;
+use switchboard_proto::{chat::v1::turn_event::Delta, session::v1::Insight};
 
 /// How a subscription begins.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(crate) struct Opened {
     pub(crate) epoch: LogEpoch,
     pub(crate) reset: bool,
     pub(crate) tail: Vec<Entry>,
+    pub(crate) insight: Option<Insight>,
 }
 
 /// An entry is missing: the client has to come back and ask for it.
@@ -55,7 +56,7 @@ impl Feed {
         let feed = Self { epoch, last, manual, manual_at_head, held, max_held, live: false, turn: None };
         let mut frames = Vec::new();
         if opened.reset {
-            let state = SessionState::new(&opened.session, epoch, &opened.tail);
+            let state = SessionState::new(&opened.session, epoch, &opened.tail, opened.insight.as_ref());
             frames.push(frame(Some(Cursor { epoch, seq: head }), &Event::Reset { session: Box::new(state) }));
         }
         (feed, frames)
@@ -148,7 +149,7 @@ mod tests {
     fn opened(head: i64, status: Status, reset: bool) -> Opened {
         let mut session = log::session("alice", head);
         session.status = status;
-        Opened { session, epoch: LogEpoch::new(1), reset, tail: Vec::new() }
+        Opened { session, epoch: LogEpoch::new(1), reset, tail: Vec::new(), insight: None }
     }
 
     fn at(seq: i64) -> Cursor {

@@ -4,9 +4,9 @@
 mod agent;
 mod api_keys;
 mod revocations;
+pub(crate) mod tickets;
 
-pub(crate) use agent::Agent;
-pub(crate) use agent::Person;
+pub(crate) use agent::{Agent, People, Person};
 pub(crate) use revocations::Revocations;
 
 use crate::{
@@ -51,7 +51,7 @@ pub(crate) struct Visitor {
 }
 
 /// Who asks, and from where. A browser may carry the cookies of a visitor and of an agent at once; by the time a handler
-/// sees it, the route's guard has left the one that the route is for.
+/// sees it, the route's guard has left the one that the route is for, or both where the body decides.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) visitor: Option<Visitor>,
@@ -207,6 +207,17 @@ impl Identities {
     fn context(&self) -> CallContext {
         CallContext::current()
             .unwrap_or_else(|| CallContext::background(ServiceName::Gateway, &*self.clock, &*self.rng))
+    }
+
+    /// Whose access token this is, which agent-auth has just given.
+    ///
+    /// # Errors
+    /// 401 when it is none, or no longer counts.
+    pub(crate) async fn agent(&self, token: &str) -> Result<Agent, Problem> {
+        match self.verify(token).await?.map_err(invalid)? {
+            Known::Agent(token) => self.unless_revoked(&token, Carrier::Cookie).await.ok_or_else(revoked),
+            Known::Visitor(_) => Err(invalid_credentials()),
+        }
     }
 
     /// The outer error says that verifying is not possible now, the inner one that the token is wrong.

@@ -56,19 +56,21 @@ fn cors(app: &App) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("traceparent"),
+            crate::workbench::COOKIES,
             request::REQUEST_ID,
         ])
         .expose_headers([
             header::RETRY_AFTER,
             HeaderName::from_static("ratelimit"),
             HeaderName::from_static("ratelimit-policy"),
+            crate::routes::audit::NEXT_CURSOR,
             crate::visitor::TOKEN,
             request::REQUEST_ID,
         ])

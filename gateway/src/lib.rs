@@ -8,6 +8,7 @@ mod assets;
 pub mod config;
 mod cross_site;
 pub mod error;
+mod event_stream;
 mod extract;
 mod feed;
 mod head_timer;
@@ -41,6 +42,7 @@ use http_server::HttpServer;
 use state::{App, Peers};
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::{BuildError, Deps, Server, Task};
+use switchboard_coord::Subscription;
 use switchboard_domain::ServiceName;
 
 /// Who this is in the mesh.
@@ -58,20 +60,21 @@ pub async fn build(config: Config, deps: Deps) -> Result<Server, BuildError> {
     let server = HttpServer::bind(&settings).map_err(failed)?;
     let address = server.address();
     let cleanup = settings.rate.cleanup_interval;
-    let app = App::new(settings, Arc::clone(&deps.clock), Arc::clone(&deps.rng), deps.tasks.clone(), peers);
-    let app = app.map_err(failed)?;
+    let (clock, rng) = (Arc::clone(&deps.clock), Arc::clone(&deps.rng));
+    let app = App::new(settings, clock, rng, deps.tasks.clone(), peers, &deps.coord).map_err(failed)?;
+    let hints = deps.coord.bus().listen();
     let router = routes::router(&app);
     let serving = server.serve(router, deps.tasks.clone());
     Ok(Server::without_grpc()
         .with_task(Task::new("http", serving))
         .with_task(Task::new("rate.cleanup", clean(app.clone(), cleanup)))
-        .with_task(Task::new("revocations", follow(app)))
+        .with_task(Task::new("revocations", follow(app, hints)))
         .with_announcement(format!("listening on http://{address}")))
 }
 
 /// Keeps up with what no longer counts.
-async fn follow(app: App) {
-    app.identities.revocations.follow(app.tasks.clone()).await;
+async fn follow(app: App, hints: Subscription) {
+    app.identities.revocations.follow(app.tasks.clone(), hints).await;
 }
 
 /// Forgets clients that have not been seen for a while.

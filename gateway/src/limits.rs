@@ -1,4 +1,4 @@
-//! How often one client may ask: GCRA per client and class. A customer is known by the session, an agent by the account,
+//! How often one client may ask, at all edges together: a budget per client and class. A customer is known by the session, an agent by the account,
 //! everybody else by the address.
 
 use crate::{config::Rate, error::Problem, identity::Caller, state::App};
@@ -7,12 +7,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use governor::{
-    Quota, RateLimiter, clock::Clock as _, clock::DefaultClock, middleware::StateInformationMiddleware,
-    state::keyed::DashMapStateStore,
-};
 use http::{HeaderName, HeaderValue};
-use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{fmt, net::IpAddr, num::NonZeroU32, time::Duration};
+use switchboard_coord::{Coord, Limit, Quota};
 use switchboard_domain::{AgentId, ErrorKind, Failure, SessionName};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -36,21 +33,28 @@ pub(crate) enum Class {
 }
 
 /// Whose budget.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 enum Client {
     Visitor(SessionName),
     Agent(AgentId),
     Address(IpAddr),
 }
 
-type Limiter = RateLimiter<Client, DashMapStateStore<Client>, DefaultClock, StateInformationMiddleware>;
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Visitor(session) => write!(f, "visitor {session}"),
+            Self::Agent(agent) => write!(f, "agent {agent}"),
+            Self::Address(address) => write!(f, "address {address}"),
+        }
+    }
+}
 
 /// One budget.
 #[derive(Debug)]
 struct Budget {
     name: &'static str,
-    per_minute: u32,
-    limiter: Limiter,
+    limit: Limit,
 }
 
 /// All budgets; those without a limit are `None`.
@@ -75,14 +79,15 @@ pub(crate) struct Left {
 
 impl Limits {
     /// Takes the budgets from the settings.
-    pub(crate) fn new(rate: &Rate) -> Self {
+    pub(crate) fn new(rate: &Rate, coord: &Coord) -> Self {
+        let budget = |name, per_minute, burst| Budget::new(coord, name, per_minute, burst);
         Self {
-            chat: Budget::new("chat", rate.chat_per_minute, rate.chat_burst),
-            write: Budget::new("write", rate.write_per_minute, rate.write_burst),
-            read: Budget::new("read", rate.read_per_minute, rate.read_burst),
-            new_session: Budget::new("new-session", rate.new_sessions_per_minute, rate.new_sessions_burst),
-            auth: Budget::new("auth", rate.auth_per_minute, rate.auth_burst),
-            api_key: Budget::new("api-key", rate.api_keys_per_minute, rate.api_keys_burst),
+            chat: budget("chat", rate.chat_per_minute, rate.chat_burst),
+            write: budget("write", rate.write_per_minute, rate.write_burst),
+            read: budget("read", rate.read_per_minute, rate.read_burst),
+            new_session: budget("new-session", rate.new_sessions_per_minute, rate.new_sessions_burst),
+            auth: budget("auth", rate.auth_per_minute, rate.auth_burst),
+            api_key: budget("api-key", rate.api_keys_per_minute, rate.api_keys_burst),
         }
     }
 
@@ -90,7 +95,7 @@ impl Limits {
     ///
     /// # Errors
     /// The problem and what is left, when the budget is used up.
-    pub(crate) fn draw(&self, class: Class, caller: &Caller) -> Result<Option<Left>, Refused> {
+    pub(crate) async fn draw(&self, class: Class, caller: &Caller) -> Result<Option<Left>, Refused> {
         let budget = match class {
             Class::Chat => &self.chat,
             Class::Write => &self.write,
@@ -111,34 +116,35 @@ impl Limits {
                 }
             }
         };
-        let left =
-            |remaining, wait| Left { name: budget.name, per_minute: budget.per_minute, remaining, wait };
-        match budget.limiter.check_key(&client) {
-            Ok(state) => Ok(Some(left(state.remaining_burst_capacity(), Duration::ZERO))),
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(DefaultClock::default().now());
-                metrics::counter!("switchboard_http_rate_limited", "class" => budget.name).increment(1);
-                Err(Refused(left(0, wait)))
-            }
+        let drawn = budget.limit.draw(&client.to_string()).await;
+        let left = Left {
+            name: budget.name,
+            per_minute: budget.limit.quota().per_minute.get(),
+            remaining: drawn.remaining,
+            wait: drawn.wait,
+        };
+        if drawn.allowed {
+            return Ok(Some(left));
         }
+        metrics::counter!("switchboard_http_rate_limited", "class" => budget.name).increment(1);
+        Err(Refused(left))
     }
 
     /// Forgets clients whose budget is full again.
     pub(crate) fn clean(&self) {
         let all = [&self.chat, &self.write, &self.read, &self.new_session, &self.auth, &self.api_key];
         for budget in all.into_iter().flatten() {
-            budget.limiter.retain_recent();
-            budget.limiter.shrink_to_fit();
+            budget.limit.clean();
         }
     }
 }
 
 impl Budget {
-    fn new(name: &'static str, per_minute: u32, burst: u32) -> Option<Self> {
-        let quota = Quota::per_minute(NonZeroU32::new(per_minute)?);
-        let quota = NonZeroU32::new(burst).map_or(quota, |burst| quota.allow_burst(burst));
-        let limiter = RateLimiter::dashmap(quota).with_middleware::<StateInformationMiddleware>();
-        Some(Self { name, per_minute, limiter })
+    /// `None` when there is no limit. Without a burst of its own a minute's requests may come at once.
+    fn new(coord: &Coord, name: &'static str, per_minute: u32, burst: u32) -> Option<Self> {
+        let per_minute = NonZeroU32::new(per_minute)?;
+        let burst = NonZeroU32::new(burst).unwrap_or(per_minute);
+        Some(Self { name, limit: coord.limit(name, Quota { per_minute, burst }) })
     }
 }
 
@@ -184,7 +190,7 @@ pub(crate) async fn limit(
 ) -> Response {
     let caller = request.extensions().get::<Caller>().cloned();
     let caller = caller.unwrap_or_else(|| Caller::nobody(request.extensions()));
-    match app.limits.draw(class, &caller) {
+    match app.limits.draw(class, &caller).await {
         Ok(None) => next.run(request).await,
         Ok(Some(left)) => {
             let mut response = next.run(request).await;
@@ -214,23 +220,23 @@ mod tests {
         rate
     }
 
-    #[test]
-    fn a_budget_is_one_clients_own() {
-        let limits = Limits::new(&rate());
+    #[tokio::test]
+    async fn a_budget_is_one_clients_own() {
+        let limits = Limits::new(&rate(), &Coord::alone());
         let (one, other) = (caller("10.0.0.1"), caller("10.0.0.2"));
-        assert_eq!(limits.draw(Class::Chat, &one).unwrap().unwrap().remaining, 1);
-        limits.draw(Class::Chat, &one).unwrap();
-        let refused = limits.draw(Class::Chat, &one).unwrap_err();
+        assert_eq!(limits.draw(Class::Chat, &one).await.unwrap().unwrap().remaining, 1);
+        limits.draw(Class::Chat, &one).await.unwrap();
+        let refused = limits.draw(Class::Chat, &one).await.unwrap_err();
         assert!(refused.0.wait > Duration::ZERO && refused.0.wait <= Duration::from_secs(1));
-        assert!(limits.draw(Class::Chat, &other).is_ok());
-        assert!(limits.draw(Class::Write, &one).is_ok());
+        assert!(limits.draw(Class::Chat, &other).await.is_ok());
+        assert!(limits.draw(Class::Write, &one).await.is_ok());
     }
 
-    #[test]
-    fn zero_means_no_limit() {
-        let limits = Limits::new(&Rate { chat_per_minute: 0, ..rate() });
+    #[tokio::test]
+    async fn zero_means_no_limit() {
+        let limits = Limits::new(&Rate { chat_per_minute: 0, ..rate() }, &Coord::alone());
         for _ in 0..1000 {
-            assert!(limits.draw(Class::Chat, &caller("10.0.0.1")).unwrap().is_none());
+            assert!(limits.draw(Class::Chat, &caller("10.0.0.1")).await.unwrap().is_none());
         }
     }
 

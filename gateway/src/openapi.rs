@@ -23,6 +23,8 @@ use utoipa_swagger_ui::SwaggerUi;
         (name = "agent", description = "Logging in, and one's own account"),
         (name = "agents", description = "Accounts, roles, API keys"),
         (name = "audit", description = "What people did"),
+        (name = "rules", description = "When a human is needed: versions, drafts, the shadow, decisions, what-if"),
+        (name = "deliveries", description = "What goes out of the house: mails and webhooks"),
         (name = "info", description = "Who answers, and how it is"),
     ),
     modifiers(&Schemes),

@@ -31,7 +31,7 @@ impl Opening {
     ///
     /// # Errors
     /// 400 for what is no name, 403 for another's token, 429 for too many new sessions of one address.
-    pub(crate) fn of(
+    pub(crate) async fn of(
         app: &App,
         caller: &Caller,
         name: Option<&str>,
@@ -53,7 +53,7 @@ impl Opening {
             // old one.
             Some((_, Carrier::Cookie)) | None => {}
         }
-        app.limits.draw(Class::NewSession, caller)?;
+        app.limits.draw(Class::NewSession, caller).await?;
         Ok(Self { session, principal: Principal::Anonymous, foreign: own.is_some() })
     }
 

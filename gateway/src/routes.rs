@@ -12,6 +12,8 @@ pub(crate) mod assists;
 pub(crate) mod audit;
 pub(crate) mod chat;
 pub(crate) mod conversations;
+pub(crate) mod decisions;
+pub(crate) mod deliveries;
 pub(crate) mod desk;
 pub(crate) mod events;
 pub(crate) mod floor;
@@ -25,11 +27,16 @@ pub(crate) mod presence;
 pub(crate) mod profiles;
 pub(crate) mod replies;
 pub(crate) mod roles;
+pub(crate) mod rules;
 pub(crate) mod sessions;
+pub(crate) mod shadow;
 pub(crate) mod shift;
 pub(crate) mod signals;
 pub(crate) mod tags;
+pub(crate) mod tickets;
 pub(crate) mod transfers;
+pub(crate) mod webhooks;
+pub(crate) mod what_if;
 
 use crate::{
     assets,
@@ -100,6 +107,12 @@ fn staff(app: &App) -> Group {
         .merge(roles::group(app))
         .merge(api_keys::group(app))
         .merge(audit::group(app))
+        .merge(rules::group(app))
+        .merge(shadow::group(app))
+        .merge(decisions::group(app))
+        .merge(what_if::group(app))
+        .merge(deliveries::group(app))
+        .merge(webhooks::group(app))
 }
 
 /// What customers do.
@@ -119,6 +132,7 @@ fn customers(app: &App) -> Group {
     let reads = Group::new(app)
         .route(Access::Either(Permission::SessionsServe), routes!(signals::typing))
         .route(Access::Either(Permission::SessionsServe), routes!(signals::acknowledge))
+        .route(Access::Either(Permission::PresenceSelf), routes!(tickets::ticket))
         .route(Access::Either(Permission::SessionsRead), routes!(sessions::show))
         .route(Access::Either(Permission::SessionsRead), routes!(sessions::messages));
     // Draws from the budget of reads itself: a browser must be refused with 200.
@@ -128,7 +142,7 @@ fn customers(app: &App) -> Group {
         .merge(stream.within(quick).drawing(Class::Chat))
         .merge(writes.within(quick).drawing(Class::Write))
         .merge(reads.within(quick).drawing(Class::Read))
-        .merge(events.within(quick))
+        .merge(events.ticketed().within(quick))
 }
 
 /// What agents do with sessions.
@@ -174,9 +188,10 @@ fn desk(app: &App) -> Group {
         .route(SEE, routes!(tags::list))
         .route(SEE, routes!(profiles::show))
         .route(SEE, routes!(hours::show))
+        .route(SEE, routes!(hours::versions))
         .route(SEE, routes!(floor::list))
-        .route(SEE, routes!(floor::queue))
-        .route(Access::Agent(Permission::StatsRead), routes!(floor::stats))
+        .route(SEE, routes!(floor::queue::queue))
+        .route(Access::Agent(Permission::StatsRead), routes!(floor::stats::stats))
         .route(REPLY, routes!(replies::list))
         .route(REPLY, routes!(replies::categories))
         .route(Access::Agent(Permission::RepliesManage), routes!(replies::stats))
@@ -188,7 +203,7 @@ fn desk(app: &App) -> Group {
         .within(quick)
         .drawing(Class::Write)
         .merge(reads.within(quick).drawing(Class::Read))
-        .merge(events.within(quick))
+        .merge(events.ticketed().within(quick))
 }
 
 async fn wrong_method() -> Problem {

@@ -149,7 +149,8 @@ pub(crate) fn refusal(after: Duration) -> Response {
 /// The open event streams.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    max_per_client: usize,
+    max_per_customer: usize,
+    max_per_agent: usize,
     max_total: usize,
     open: Arc<Mutex<Open>>,
 }
@@ -171,23 +172,27 @@ impl Streams {
     /// Takes the limits from the settings.
     pub(crate) fn new(settings: &config::Sse) -> Self {
         Self {
-            max_per_client: settings.max_per_principal,
+            max_per_customer: settings.max_per_principal,
+            max_per_agent: settings.max_per_agent,
             max_total: settings.max_total,
             open: Arc::default(),
         }
     }
 
-    /// A place for one more stream of this client.
-    pub(crate) fn enter(&self, client: &str) -> Option<Place> {
+    /// A place for one more stream of this client: an agent, by his id, or a customer, by his session's name.
+    pub(crate) fn enter(&self, client: &str, is_agent: bool) -> Option<Place> {
+        let max = if is_agent { self.max_per_agent } else { self.max_per_customer };
+        // No session's name has a stroke.
+        let client = if is_agent { format!("{client}/") } else { client.to_owned() };
         let mut open = self.open.lock();
-        let own = open.by_client.get(client).copied().unwrap_or(0);
-        if own >= self.max_per_client || (self.max_total > 0 && open.total >= self.max_total) {
+        let own = open.by_client.get(&client).copied().unwrap_or(0);
+        if own >= max || (self.max_total > 0 && open.total >= self.max_total) {
             return None;
         }
         open.total += 1;
-        open.by_client.insert(client.to_owned(), own + 1);
+        open.by_client.insert(client.clone(), own + 1);
         metrics::gauge!("switchboard_sse_open").increment(1.0);
-        Some(Place { open: Arc::clone(&self.open), client: client.to_owned() })
+        Some(Place { open: Arc::clone(&self.open), client })
     }
 }
 
@@ -285,14 +290,19 @@ mod tests {
     #[test]
     fn places_are_given_back() {
         let mut sse = settings().sse;
-        (sse.max_per_principal, sse.max_total) = (1, 2);
+        (sse.max_per_principal, sse.max_per_agent, sse.max_total) = (1, 2, 4);
         let streams = Streams::new(&sse);
-        let first = streams.enter("a").unwrap();
-        assert!(streams.enter("a").is_none());
-        let second = streams.enter("b").unwrap();
-        assert!(streams.enter("c").is_none());
-        drop((first, second));
-        assert!(streams.enter("a").is_some());
+        let first = streams.enter("a", false).unwrap();
+        assert!(streams.enter("a", false).is_none());
+        let second = streams.enter("b", false).unwrap();
+        // An agent has many sessions.
+        let agents = [streams.enter("a", true).unwrap(), streams.enter("a", true).unwrap()];
+        drop(second);
+        assert!(streams.enter("a", true).is_none());
+        let second = streams.enter("b", false).unwrap();
+        assert!(streams.enter("c", false).is_none());
+        drop((first, second, agents));
+        assert!(streams.enter("a", false).is_some());
         assert!(streams.open.lock().by_client.is_empty());
     }
 }

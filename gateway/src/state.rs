@@ -6,6 +6,7 @@ use crate::{
 };
 use std::{ops::Deref, sync::Arc};
 use switchboard_boot::{BuildError, Deps, Lifecycle};
+use switchboard_coord::Coord;
 use switchboard_domain::{Clock, Rng, ServiceName};
 use switchboard_mesh::{CallContext, Channel, directory::peers_of};
 use switchboard_proto::{
@@ -116,11 +117,7 @@ impl Peers {
         let (_, channel) = self.all.iter().find(|(name, _)| *name == part)?;
         Some(AuditServiceClient::new(channel.clone()))
     }
-}
 
-/// What only routes of sessions need.
-#[expect(dead_code, reason = "for routes of sessions")]
-impl Peers {
     /// What agents do with sessions.
     pub(crate) fn desk(&self) -> DeskServiceClient<Channel> {
         DeskServiceClient::new(self.session.clone())
@@ -164,11 +161,12 @@ impl App {
         rng: Arc<dyn Rng>,
         tasks: Lifecycle,
         peers: Peers,
+        coord: &Coord,
     ) -> Result<Self, GatewayError> {
         Ok(Self(Arc::new(Parts {
             headers: SecurityHeaders::new(&settings)?,
             identities: Identities::new(&settings, &peers, &clock, &rng),
-            limits: Limits::new(&settings.rate),
+            limits: Limits::new(&settings.rate, coord),
             admissions: Admissions::new(&settings.admission),
             streams: Streams::new(&settings.sse),
             monitor: Monitor::default(),

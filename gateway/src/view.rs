@@ -2,8 +2,11 @@
 //! rounded to milliseconds.
 
 mod agent;
+mod customer;
 
 pub(crate) use agent::{AccountView, SkillView, time};
+use customer::UserProfile;
+pub(crate) use customer::{PriorityView, nickname};
 
 use crate::sse::Cursor;
 use serde::Serialize;
@@ -15,13 +18,16 @@ use switchboard_domain::{
 use switchboard_proto::{common::v1::AgentRef as AgentRefWire, session::v1 as wire};
 use utoipa::ToSchema;
 
-/// Name shown for a customer who has told none.
-const NICKNAME: &str = "访客";
-
 /// Seconds since the Unix epoch, with milliseconds.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of this era have 41 bits")]
 pub(crate) fn seconds(at: Timestamp) -> f64 {
     at.millis() as f64 / 1000.0
+}
+
+/// A span of milliseconds as seconds with two decimals.
+#[expect(clippy::cast_precision_loss, reason = "spans of time have far less than 53 bits")]
+pub(crate) fn span(ms: i64) -> f64 {
+    (ms as f64 / 10.0).round() / 100.0
 }
 
 /// The instant that JSON tells in seconds since the Unix epoch; `None` for what is none.
@@ -43,6 +49,7 @@ pub(crate) struct SessionState {
     history: Vec<MessageView>,
     escalation: Option<EscalationView>,
     assigned_agent: Option<AgentView>,
+    priority: PriorityView,
     /// Always null: mails are sent, and reported, by the notifier.
     mail: Option<String>,
     created_at: f64,
@@ -56,18 +63,6 @@ pub(crate) struct SessionState {
     cursor: String,
     /// The turn that is being answered.
     running_turn: Option<String>,
-}
-
-/// The customer.
-#[derive(Debug, Serialize, ToSchema)]
-struct UserProfile {
-    nickname: String,
-    email: Option<String>,
-    vip: bool,
-    /// Always empty here; kept for clients of the original.
-    #[schema(value_type = Object)]
-    metadata: serde_json::Map<String, serde_json::Value>,
-    language: &'static str,
 }
 
 /// One message of the log.
@@ -151,6 +146,9 @@ pub(crate) enum Event {
         state: &'static str,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         covers: Vec<String>,
+        /// Built-in rules decided in place of the regulator, which could not be asked.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        degraded: bool,
         seq: i64,
     },
     /// A piece of an answer that is being written.
@@ -184,22 +182,24 @@ pub(crate) enum Event {
 }
 
 impl SessionState {
-    /// A session with its last messages.
-    pub(crate) fn new(session: &Session, epoch: LogEpoch, tail: &[Entry]) -> Self {
+    /// A session with its last messages, and what people of the shop see beside it.
+    pub(crate) fn new(
+        session: &Session,
+        epoch: LogEpoch,
+        tail: &[Entry],
+        insight: Option<&wire::Insight>,
+    ) -> Self {
         Self {
             session_name: session.name.to_string(),
             status: session.status.as_str(),
             conversation_id: session.conversation.clone(),
-            user_profile: UserProfile {
-                nickname: session.profile.nickname.clone().unwrap_or_else(|| NICKNAME.to_owned()),
-                email: session.profile.email.clone(),
-                vip: session.profile.vip,
-                metadata: serde_json::Map::new(),
-                language: session.language().tag(),
-            },
+            user_profile: UserProfile::new(session, insight),
             history: tail.iter().filter_map(MessageView::of).collect(),
             escalation: session.escalation.as_ref().map(EscalationView::new),
             assigned_agent: session.agent.as_ref().map(AgentView::new),
+            priority: insight
+                .and_then(|insight| insight.priority.clone())
+                .map_or_else(|| PriorityView::unhurried(session), Into::into),
             mail: None,
             created_at: seconds(session.created_at),
             updated_at: seconds(session.updated_at),
@@ -312,6 +312,7 @@ impl Event {
                 turn_id: change.turn.to_string(),
                 state: change.state.as_str(),
                 covers: change.covers.iter().map(ToString::to_string).collect(),
+                degraded: change.degraded,
                 seq: entry.seq.get(),
             },
             EntryBody::Conversation(id) => {
@@ -358,7 +359,7 @@ mod tests {
     fn a_session_has_the_fields_that_clients_of_the_original_read() {
         let session = log::session("alice", 3);
         let tail = [log::customer(1, "你好"), log::assistant(2, "您好", None)];
-        let state = serde_json::to_value(SessionState::new(&session, LogEpoch::new(1), &tail)).unwrap();
+        let state = serde_json::to_value(SessionState::new(&session, LogEpoch::new(1), &tail, None)).unwrap();
         for field in ["conversation_id", "escalation", "assigned_agent", "mail", "last_manual_end_at"] {
             assert!(state[field].is_null(), "{field}");
         }
@@ -367,6 +368,14 @@ mod tests {
         assert_eq!(state["history"][0]["role"], "user");
         assert_eq!(state["history"][1]["content"], "您好");
         assert_eq!((&state["head"], &state["cursor"]), (&3.into(), &"1.3".into()));
+        let profile = &state["user_profile"];
+        assert_eq!(
+            (&profile["gdpr_consent"], &profile["marketing_subscribed"]),
+            (&false.into(), &false.into())
+        );
+        assert_eq!((&profile["country"], &profile["currency"]), (&"".into(), &"USD".into()));
+        assert_eq!(profile["metadata"], serde_json::json!({}));
+        assert_eq!(state["priority"]["level"], "normal");
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl TryFrom<subscribe_response::Opened> for Opened {
             epoch: LogEpoch::new(value.epoch),
             reset: value.reset,
             tail: entries_from_wire(value.tail)?,
+            insight: value.insight,
         })
     }
 }

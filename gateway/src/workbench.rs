@@ -8,7 +8,7 @@ use std::time::Duration;
 use switchboard_domain::Failure;
 
 /// Asks for cookies instead of tokens in the body.
-const COOKIES: HeaderName = HeaderName::from_static("x-switchboard-cookies");
+pub(crate) const COOKIES: HeaderName = HeaderName::from_static("x-switchboard-cookies");
 /// Asks the same in the query.
 const COOKIES_QUERY: &str = "cookies";
 

@@ -22,6 +22,9 @@ pub struct Agents {
     /// Longest time for one reading of it.
     #[serde(with = "humantime_serde")]
     pub revocation_timeout: Duration,
+    /// How long after the start requests of agents wait for the first list.
+    #[serde(with = "humantime_serde")]
+    pub revocation_first_wait: Duration,
     /// API keys that are remembered.
     pub api_key_entries: u64,
     /// How long a right API key is remembered at most.

@@ -3,12 +3,10 @@
 use http::StatusCode;
 
 /// By code: status, words.
-const KNOWN: [(&str, StatusCode, &str); 9] = [
-    ("ACCOUNT_LOCKED", StatusCode::LOCKED, "登录失败次数过多，请稍后再试"),
+const KNOWN: [(&str, StatusCode, &str); 7] = [
     ("AGENT_NOT_FOUND", StatusCode::NOT_FOUND, "坐席不存在"),
     ("INVALID_CREDENTIALS", StatusCode::UNAUTHORIZED, "用户名或密码错误"),
     ("INVALID_REFRESH_TOKEN", StatusCode::UNAUTHORIZED, "无效的刷新 Token"),
-    ("LAST_ADMIN", StatusCode::BAD_REQUEST, "不能降级或删除最后一个管理员"),
     ("NO_FIELDS_TO_UPDATE", StatusCode::BAD_REQUEST, "至少需要提供一个要修改的字段"),
     ("OLD_PASSWORD_INCORRECT", StatusCode::BAD_REQUEST, "旧密码不正确"),
     ("PASSWORD_SAME", StatusCode::BAD_REQUEST, "新密码不能与旧密码相同"),

@@ -5,7 +5,7 @@ use crate::{error::Problem, jwt::AgentToken, state::App};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use switchboard_domain::{
-    AgentId, ApiKeyId, ErrorKind, LoginId, Permission, Permissions, Principal, Timestamp,
+    AgentId, ApiKeyId, ErrorKind, LoginId, Permission, Permissions, Principal, SessionName, Timestamp,
 };
 use switchboard_proto::common::v1::AgentRef;
 
@@ -37,12 +37,48 @@ pub(crate) enum Person {
     Agent(Agent),
 }
 
+/// Whom a route lets in whose body says which session it is about: one person, or the two that one browser is.
+#[derive(Debug, Clone)]
+pub(crate) struct People {
+    visitor: Option<Visitor>,
+    agent: Option<Agent>,
+}
+
+impl People {
+    /// Who acts on a session: its visitor, else the agent.
+    pub(crate) fn on(self, session: &SessionName) -> Result<Person, Problem> {
+        let is_own = self.visitor.as_ref().is_some_and(|visitor| visitor.token.session == *session);
+        if is_own { self.customer() } else { self.agent() }
+    }
+
+    /// The visitor, if there is one.
+    pub(crate) fn customer(self) -> Result<Person, Problem> {
+        let visitor = self.visitor.map(Person::Visitor);
+        visitor.or(self.agent.map(Person::Agent)).ok_or_else(Problem::unauthenticated)
+    }
+
+    /// The agent, if there is one.
+    pub(crate) fn agent(self) -> Result<Person, Problem> {
+        let agent = self.agent.map(Person::Agent);
+        agent.or(self.visitor.map(Person::Visitor)).ok_or_else(Problem::unauthenticated)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for People {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().ok_or_else(Problem::unauthenticated)?;
+        Ok(Self { visitor: caller.visitor.clone(), agent: caller.agent.clone() })
+    }
+}
+
 impl Person {
-    /// Who it is where streams are counted: agents' ids are no session names.
-    pub(crate) fn client(&self) -> String {
+    /// On whose behalf calls are made.
+    pub(crate) fn principal(&self) -> Principal {
         match self {
-            Self::Visitor(visitor) => visitor.token.session.to_string(),
-            Self::Agent(agent) => format!("{}/", agent.id),
+            Self::Visitor(visitor) => Principal::Visitor(visitor.token.session.clone()),
+            Self::Agent(agent) => agent.principal(),
         }
     }
 

@@ -87,7 +87,7 @@ impl ApiKeys {
                 || matches!(&found.outcome, Outcome::Right(agent) if revocations.is_revoked(agent))
         };
         let asked = async {
-            match limits.draw(Class::ApiKey, caller) {
+            match limits.draw(Class::ApiKey, caller).await {
                 Ok(_) => self.ask(key, context).await,
                 Err(refused) => Found::failed(refused.into_failure()),
             }

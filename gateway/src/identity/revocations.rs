@@ -7,8 +7,9 @@ use crate::{
     state::Peers,
 };
 use parking_lot::RwLock;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use switchboard_boot::Lifecycle;
+use switchboard_coord::{Hint, Subscription};
 use switchboard_domain::{AgentId, ApiKeyId, Clock, LoginId, Principal, Rng, ServiceName, Timestamp};
 use switchboard_mesh::{CallContext, reply::chain};
 use switchboard_proto::{
@@ -19,6 +20,9 @@ use switchboard_proto::{
     convert::WireError,
 };
 use tokio::{sync::watch, time::Instant};
+
+/// The shortest time between two attempts to read the first list.
+const FIRST_GAP: Duration = Duration::from_millis(100);
 
 /// The list, as last read.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(crate) struct Revocations {
     /// When a reading was last tried; held while one runs, so that there is one at a time.
     attempt: tokio::sync::Mutex<Option<Instant>>,
     changed: watch::Sender<()>,
+    /// Until when the first list is waited for.
+    first_until: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +67,7 @@ impl Revocations {
             list: RwLock::default(),
             attempt: tokio::sync::Mutex::new(None),
             changed: watch::Sender::new(()),
+            first_until: Instant::now() + settings.agent.revocation_first_wait,
         }
     }
 
@@ -69,11 +76,32 @@ impl Revocations {
         self.list.read().read.is_some_and(|read| read.elapsed() <= self.settings.revocation_max_age)
     }
 
-    /// Reads the list if it is too old to be relied on: at the first request, or when the follower cannot.
+    /// Reads the list if it is too old to be relied on: at the first request, or when the follower cannot. Shortly after
+    /// the start, when agent-auth may be starting too, waits for the first list.
     pub(super) async fn look(&self) {
         if !self.are_known() {
             self.read().await;
+            self.await_first().await;
         }
+    }
+
+    /// Tries again and again until there is a first list or the time for that is over.
+    async fn await_first(&self) {
+        while !self.was_read() && Instant::now() < self.first_until {
+            let again = (Instant::now() + self.gap()).min(self.first_until);
+            tokio::time::sleep_until(again).await;
+            self.read().await;
+        }
+    }
+
+    fn was_read(&self) -> bool {
+        self.list.read().read.is_some()
+    }
+
+    /// The shortest time between two attempts.
+    fn gap(&self) -> Duration {
+        let gap = self.settings.revocation_refresh / 2;
+        if self.was_read() { gap } else { gap.min(FIRST_GAP) }
     }
 
     /// Whether somebody's login, key or account no longer counts.
@@ -100,16 +128,23 @@ impl Revocations {
         }
     }
 
-    /// Keeps the list fresh until the process stops.
-    pub(crate) async fn follow(&self, tasks: Lifecycle) {
+    /// Keeps the list fresh until the process stops: every few seconds, and when agent-auth tells that there is news.
+    pub(crate) async fn follow(&self, tasks: Lifecycle, mut hints: Subscription) {
         let stopping = tasks.stopping();
         tokio::pin!(stopping);
+        tokio::select! {
+            () = &mut stopping => return,
+            () = self.await_first() => {}
+        }
         let mut ticks = tokio::time::interval(self.settings.revocation_refresh);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = &mut stopping => return,
                 _ = ticks.tick() => self.read().await,
+                hint = hints.next() => if matches!(hint, Hint::Revocations | Hint::Gap) {
+                    self.read().await;
+                },
             }
         }
     }
@@ -119,7 +154,7 @@ impl Revocations {
         let asked = Instant::now();
         let mut attempt = self.attempt.lock().await;
         // Others that waited for the same reading have what they need; after a failure the next one has to wait its turn.
-        let gap = self.settings.revocation_refresh / 2;
+        let gap = self.gap();
         if attempt.is_some_and(|last| last >= asked || last.elapsed() < gap) {
             return;
         }

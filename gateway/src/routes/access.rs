@@ -5,7 +5,7 @@
 use crate::{
     admission,
     error::Problem,
-    identity::{self, Caller, Carrier},
+    identity::{self, Caller, Carrier, tickets},
     limits::{self, Class},
     state::App,
 };
@@ -33,6 +33,8 @@ pub(crate) enum Access {
     Visitor,
     /// People of the shop with this permission.
     Agent(Permission),
+    /// The same, and those whom nobody identified: the handler knows them by something else.
+    AgentOrNobody(Permission),
     /// A session's visitor (the handler asks whose it is), or people of the shop with this permission.
     Either(Permission),
 }
@@ -78,17 +80,26 @@ impl Access {
                 Some(Carrier::Cookie) | None => Ok(Caller { agent: None, ..caller }),
             },
             Self::Agent(permission) => agent(caller, permission),
+            Self::AgentOrNobody(permission) if caller.agent.is_some() => agent(caller, permission),
+            Self::AgentOrNobody(_) => Ok(Caller { visitor: None, ..caller }),
             Self::Either(permission) => {
                 // An agent's browser may be a customer's too: on his own session he is the customer.
                 let is_own = caller.visitor.as_ref().is_some_and(|visitor| {
                     params.iter().any(|param| param == visitor.token.session.as_str())
                 });
-                if caller.agent.is_some() && !is_own {
-                    agent(caller, permission)
-                } else if caller.visitor.is_some() {
-                    Ok(Caller { agent: None, ..caller })
-                } else {
-                    Err(Problem::unauthenticated())
+                match (&caller.visitor, &caller.agent) {
+                    // Which session it is about stands in the body: the handler chooses. He is let in as the customer in
+                    // any case, so the agent is left only if he may.
+                    (Some(visitor), Some(_)) if params.is_empty() => {
+                        let visitor = Some(visitor.clone());
+                        Ok(agent(caller.clone(), permission).map_or_else(
+                            |_refused| Caller { agent: None, ..caller },
+                            |agent| Caller { visitor, ..agent },
+                        ))
+                    }
+                    (_, Some(_)) if !is_own => agent(caller, permission),
+                    (Some(_), _) => Ok(Caller { agent: None, ..caller }),
+                    (None, _) => Err(Problem::unauthenticated()),
                 }
             }
         }
@@ -99,7 +110,7 @@ impl Access {
         match self {
             Self::Public => &[],
             Self::Visitor => &["visitor", "visitor_cookie"],
-            Self::Agent(_) => &["agent", "agent_cookie"],
+            Self::Agent(_) | Self::AgentOrNobody(_) => &["agent", "agent_cookie"],
             Self::Either(_) => &["visitor", "visitor_cookie", "agent", "agent_cookie"],
         }
     }
@@ -112,6 +123,7 @@ impl fmt::Display for Access {
             Self::Public => f.write_str("public"),
             Self::Visitor => f.write_str("visitor"),
             Self::Agent(permission) => write!(f, "{permission}"),
+            Self::AgentOrNobody(permission) => write!(f, "nobody|{permission}"),
             Self::Either(permission) => write!(f, "visitor|{permission}"),
         }
     }
@@ -164,6 +176,14 @@ impl Group {
         self
     }
 
+    /// Takes a ticket for who asks.
+    #[must_use]
+    pub(crate) fn ticketed(mut self) -> Self {
+        let state = self.app.clone();
+        self.router = self.router.layer(middleware::from_fn_with_state(state, tickets::admit));
+        self
+    }
+
     /// Lets requests in when there is a place.
     #[must_use]
     pub(crate) fn admitted(mut self) -> Self {
@@ -188,7 +208,7 @@ fn describe(access: Access, paths: &mut Paths) -> Vec<Declared> {
             let schemes = access.schemes().iter();
             let mut security: Vec<_> =
                 schemes.map(|name| SecurityRequirement::new(*name, Vec::<String>::new())).collect();
-            if matches!(access, Access::Public | Access::Visitor) {
+            if matches!(access, Access::Public | Access::Visitor | Access::AgentOrNobody(_)) {
                 security.insert(0, SecurityRequirement::default());
             }
             operation.security = Some(security);

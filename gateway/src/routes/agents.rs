@@ -8,17 +8,22 @@ use super::{
 };
 use crate::{
     error::{Failures, Problem},
-    extract::{Json, NamePath, Query},
+    extract::{Json, Key, NamePath, Query},
+    identity::Agent,
     limits::Class,
+    opening::idempotency,
     state::App,
     view::{AccountView, SkillView},
 };
 use axum::{Json as Answer, extract::State};
 use serde::{Deserialize, Serialize};
 use switchboard_domain::Permission;
-use switchboard_proto::agentauth::v1::{
-    Agent as Account, CreateAgentRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest,
-    ListAvailableRequest, ResetPasswordRequest, SetSkillsRequest, UpdateAgentRequest,
+use switchboard_proto::{
+    agentauth::v1::{
+        Agent as Account, CreateAgentRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest,
+        ListAvailableRequest, ResetPasswordRequest, SetSkillsRequest, UpdateAgentRequest,
+    },
+    convert::WireError,
 };
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -49,6 +54,22 @@ pub(crate) struct NewAgent {
     /// Whether the password has to be changed at the first login; not when absent.
     #[serde(default)]
     must_change_password: bool,
+}
+
+impl NewAgent {
+    /// What the call says. Not the password: of it nothing is kept that is quick to compute. Who makes the account compares
+    /// it with its hash.
+    fn meaning(&self) -> [String; 7] {
+        [
+            "agent".to_owned(),
+            self.username.clone(),
+            self.name.clone(),
+            format!("{:?}", self.role),
+            format!("{:?}", self.max_sessions),
+            format!("{:?}", self.avatar_url),
+            self.must_change_password.to_string(),
+        ]
+    }
 }
 
 /// What is to change of an account.
@@ -121,6 +142,22 @@ struct Colleague {
     max_sessions: u32,
 }
 
+/// One account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ColleagueReply {
+    success: bool,
+    agent: Seen,
+}
+
+/// An account as the caller may see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Seen {
+    /// With `agents.manage`.
+    Whole(Box<AccountView>),
+    Outside(Colleague),
+}
+
 impl From<Account> for Colleague {
     fn from(account: Account) -> Self {
         let Account { id, username, name, status, role, max_sessions, .. } = account;
@@ -174,31 +211,38 @@ pub(crate) async fn list(State(app): State<App>, query: Query) -> Result<Answer<
     Ok(Answer(AgentsReply { success: true, data: AgentPage { items, total: told.total, page, page_size } }))
 }
 
-/// Tells one account.
+/// Tells one account: whole to those who manage accounts, else as colleagues see it.
 #[utoipa::path(
     get, path = "/agents/{username}", tag = "agents",
     params(("username" = String, Path, description = "Username or id")),
-    responses((status = 200, body = AgentReply), Failures)
+    responses((status = 200, body = ColleagueReply), Failures)
 )]
 pub(crate) async fn show(
     State(app): State<App>,
+    me: Agent,
     NamePath(agent): NamePath,
-) -> Result<Answer<AgentReply>, Problem> {
+) -> Result<Answer<ColleagueReply>, Problem> {
     let told = app.peers.accounts().get_agent(GetAgentRequest { agent }).await?.into_inner();
-    Ok(Answer(told.try_into()?))
+    let told = told.agent.ok_or(WireError::new("get_agent.agent"))?;
+    let manages = me.permissions.contains(Permission::AgentsManage);
+    let agent = if manages { Seen::Whole(Box::new(told.into())) } else { Seen::Outside(told.into()) };
+    Ok(Answer(ColleagueReply { success: true, agent }))
 }
 
 /// Makes an account.
 #[utoipa::path(
     post, path = "/agents", tag = "agents", request_body = NewAgent,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
     responses((status = 200, body = AgentReply), Failures)
 )]
 pub(crate) async fn create(
     State(app): State<App>,
+    Key(key): Key,
     Json(body): Json<NewAgent>,
 ) -> Result<Answer<AgentReply>, Problem> {
     check_sessions(body.max_sessions)?;
     let request = CreateAgentRequest {
+        idempotency: idempotency(key.as_ref(), &body.meaning().each_ref().map(String::as_str)),
         username: body.username,
         password: body.password,
         name: body.name,
@@ -236,8 +280,7 @@ pub(crate) async fn update(
     if request == nothing {
         return Err(Problem::no_fields());
     }
-    let told = app.peers.accounts().update_agent(request).await;
-    let told = told.map_err(|status| last_admin(status, "不能降级最后一个管理员"))?.into_inner();
+    let told = app.peers.accounts().update_agent(request).await?.into_inner();
     Ok(Answer(told.try_into()?))
 }
 
@@ -251,8 +294,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     NamePath(agent): NamePath,
 ) -> Result<Answer<DoneReply>, Problem> {
-    let told = app.peers.accounts().delete_agent(DeleteAgentRequest { agent: agent.clone() }).await;
-    told.map_err(|status| last_admin(status, "不能删除最后一个管理员"))?;
+    app.peers.accounts().delete_agent(DeleteAgentRequest { agent: agent.clone() }).await?;
     Ok(DoneReply::new(format!("坐席 {agent} 已删除")))
 }
 
@@ -310,10 +352,4 @@ fn check_sessions(asked: Option<u32>) -> Result<(), Problem> {
         }
         Some(_) | None => Ok(()),
     }
-}
-
-/// The original's words for it depend on what was tried.
-fn last_admin(status: tonic::Status, words: &str) -> Problem {
-    let problem = Problem::from(status);
-    if problem.code() == "LAST_ADMIN" { problem.saying(words) } else { problem }
 }

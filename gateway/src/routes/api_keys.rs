@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{
     error::{Failures, Problem},
-    extract::{Json, NamePath},
+    extract::{Json, Key, NamePath},
     identity::Agent,
     limits::Class,
+    opening::idempotency,
     state::App,
     view::{from_seconds, time},
 };
@@ -127,11 +128,13 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Answer<ApiKeysReply>,
 /// Makes an API key that acts for one's own account. Needs a login: a key cannot make keys.
 #[utoipa::path(
     post, path = "/api-keys", tag = "agents", request_body = NewApiKey,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe: for a day it gets the same key")),
     responses((status = 200, body = NewApiKeyReply), Failures)
 )]
 pub(crate) async fn create(
     State(app): State<App>,
     agent: Agent,
+    Key(key): Key,
     Json(body): Json<NewApiKey>,
 ) -> Result<Response, Problem> {
     agent.own_login()?;
@@ -139,7 +142,9 @@ pub(crate) async fn create(
     let told = "must be seconds since the Unix epoch";
     let instant = |at: f64| from_seconds(at).ok_or_else(|| Problem::field("expires_at", told));
     let expires = body.expires_at.map(instant).transpose()?;
+    let (scope, until) = (body.permissions.join(" "), format!("{expires:?}"));
     let request = CreateApiKeyRequest {
+        idempotency: idempotency(key.as_ref(), &["api-key", &body.name, &scope, &until]),
         name: body.name,
         permissions: body.permissions,
         expires_at_ms: expires.map(Timestamp::millis),

@@ -2,19 +2,19 @@
 
 use super::desk::said;
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Json, Key, Query},
     identity::Agent,
     opening::idempotency,
     state::App,
-    view::seconds,
+    view::time,
 };
 use axum::{
     Json as Answer,
     extract::{Path, State},
 };
 use serde::{Deserialize, Serialize};
-use switchboard_domain::{SessionName, Timestamp};
+use switchboard_domain::SessionName;
 use switchboard_proto::session::v1::{AnswerAssistRequest, AskAssistRequest, Assist, ListAssistsRequest};
 use utoipa::ToSchema;
 
@@ -86,7 +86,6 @@ struct Counts {
 impl From<Assist> for AssistView {
     fn from(assist: Assist) -> Self {
         let (from, to) = (assist.requester.unwrap_or_default(), assist.assistant.unwrap_or_default());
-        let at = |ms: i64| seconds(Timestamp::from_millis(ms));
         Self {
             id: assist.id,
             session_name: assist.session,
@@ -97,8 +96,8 @@ impl From<Assist> for AssistView {
             question: assist.question,
             answer: Some(assist.answer).filter(|text| !text.is_empty()),
             status: assist.status,
-            created_at: at(assist.created_at_ms),
-            answered_at: assist.answered_at_ms.map(at),
+            created_at: time(assist.created_at_ms),
+            answered_at: assist.answered_at_ms.map(time),
         }
     }
 }
@@ -113,13 +112,7 @@ impl AssistReply {
 #[utoipa::path(
     post, path = "/assist-requests", tag = "desk", request_body = Ask,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
-    responses(
-        (status = 200, body = AssistReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = AssistReply), Failures)
 )]
 pub(crate) async fn ask(
     State(app): State<App>,
@@ -143,23 +136,22 @@ pub(crate) async fn ask(
 /// Answers a colleague's question.
 #[utoipa::path(
     post, path = "/assist-requests/{id}/answer", tag = "desk", request_body = AnswerBody,
-    params(("id" = String, Path, description = "The question's id")),
-    responses(
-        (status = 200, body = AssistReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    params(
+        ("id" = String, Path, description = "The question's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Not needed: the same answer again is safe"),
+    ),
+    responses((status = 200, body = AssistReply), Failures)
 )]
 pub(crate) async fn answer(
     State(app): State<App>,
     _agent: Agent,
     Path(id): Path<String>,
+    Key(key): Key,
     Json(body): Json<AnswerBody>,
 ) -> Result<Answer<AssistReply>, Problem> {
     let answer = said(body.answer.as_deref(), "ANSWER_REQUIRED", "answer is required")?;
-    let request = AnswerAssistRequest { id, answer, idempotency: None };
+    let idempotency = idempotency(key.as_ref(), &["assist-answer", &id, &answer]);
+    let request = AnswerAssistRequest { id, answer, idempotency };
     Ok(AssistReply::of(app.peers.tools().answer_assist(request).await?.into_inner().assist))
 }
 
@@ -167,12 +159,7 @@ pub(crate) async fn answer(
 #[utoipa::path(
     get, path = "/assist-requests", tag = "desk",
     params(("status" = Option<String>, Query, description = "`pending` or `answered`")),
-    responses(
-        (status = 200, body = AssistsReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = AssistsReply), Failures)
 )]
 pub(crate) async fn list(
     State(app): State<App>,

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::future::try_join_all;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use merge::{Cursor, Filter, Page};
 use serde::Serialize;
 use std::time::Duration;
@@ -27,6 +27,8 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+/// Where the next page of CSV begins.
+pub(crate) const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 /// Records of one page, when nobody says how many.
 const LIMIT: i64 = 50;
 /// Most records of one page.
@@ -215,7 +217,7 @@ fn file(page: Page) -> Response {
     let attached = HeaderValue::from_static("attachment; filename=\"audit.csv\"");
     headers.insert(header::CONTENT_DISPOSITION, attached);
     if let Some(next) = next.and_then(|next| HeaderValue::try_from(next).ok()) {
-        headers.insert("x-next-cursor", next);
+        headers.insert(NEXT_CURSOR, next);
     }
     response
 }

@@ -2,7 +2,7 @@
 //! the same turn; leaving does not stop it.
 
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem, ProblemBody},
     extract::{Json, Key},
     identity::Caller,
     opening::Opening,
@@ -84,13 +84,8 @@ struct Begun {
     params(("Idempotency-Key" = Option<String>, Header, description = "Same as `client_message_id`")),
     responses(
         (status = 200, body = ChatReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
+        Failures,
         (status = 409, description = "`SESSION_IN_MANUAL_MODE`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn chat(
@@ -147,15 +142,7 @@ pub(crate) async fn chat(
 #[utoipa::path(
     post, path = "/chat/stream", tag = "chat", request_body = ChatRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Same as `client_message_id`")),
-    responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = String, content_type = "text/event-stream"), Failures)
 )]
 pub(crate) async fn stream(
     State(app): State<App>,
@@ -186,7 +173,7 @@ pub(crate) async fn stream(
 async fn begin(app: &App, caller: &Caller, key: Key, body: ChatRequest) -> Result<Begun, Problem> {
     let text = MessageText::parse(&body.message, app.settings.max_message_chars)?;
     let key = key.with_body(body.client_message_id.as_deref())?;
-    let opening = Opening::of(app, caller, body.user_id.as_deref(), key.as_ref())?;
+    let opening = Opening::of(app, caller, body.user_id.as_deref(), key.as_ref()).await?;
     let profile = caller.profile().map(Into::into);
     let request = request(&opening.session, text, key.as_ref(), body, profile);
     let context = app.context().acting_as(opening.principal.clone());

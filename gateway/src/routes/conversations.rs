@@ -1,7 +1,7 @@
 //! Beginning a session, and beginning anew in one: the bot forgets, the log does not.
 
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Json, Key},
     identity::Caller,
     opening::{Opening, idempotency},
@@ -54,13 +54,7 @@ const CLEARED: &str = "历史会话已清除，新对话已创建";
 #[utoipa::path(
     post, path = "/conversation/create", tag = "conversation", request_body = CreateRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
-    responses(
-        (status = 200, body = ConversationReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ConversationReply), Failures)
 )]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -75,12 +69,7 @@ pub(crate) async fn create(
 #[utoipa::path(
     post, path = "/conversation/new", tag = "conversation", request_body = SessionRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
-    responses(
-        (status = 200, body = ConversationReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ConversationReply), Failures)
 )]
 pub(crate) async fn renew(
     State(app): State<App>,
@@ -95,12 +84,7 @@ pub(crate) async fn renew(
 #[utoipa::path(
     post, path = "/conversation/clear", tag = "conversation", request_body = SessionRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
-    responses(
-        (status = 200, body = ConversationReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ConversationReply), Failures)
 )]
 pub(crate) async fn clear(
     State(app): State<App>,
@@ -119,7 +103,7 @@ async fn begin(
     message: Option<&'static str>,
 ) -> Result<Response, Problem> {
     let key = key.0;
-    let opening = Opening::of(app, caller, Some(name), key.as_ref())?;
+    let opening = Opening::of(app, caller, Some(name), key.as_ref()).await?;
     let issued = open(app, caller, &opening, key.as_ref()).await?;
     // The session service has said that it is theirs.
     let visitor = app.context().acting_as(Principal::Visitor(opening.session.clone()));

@@ -3,7 +3,7 @@
 
 use super::sessions;
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem, ProblemBody},
     extract::{Json, Key, SessionPath},
     identity::{Agent, Person},
     opening::idempotency,
@@ -66,9 +66,7 @@ impl CommandReply {
     ),
     responses(
         (status = 200, body = CommandReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Failures,
         (status = 409, description = "`ALREADY_TAKEN`, `INVALID_STATUS`", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -100,9 +98,7 @@ pub(crate) async fn take_over(
     ),
     responses(
         (status = 200, body = CommandReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Failures,
         (status = 409, description = "`INVALID_STATUS`", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -133,9 +129,7 @@ pub(crate) async fn release(
     ),
     responses(
         (status = 200, body = CommandReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Failures,
         (status = 409, description = "`INVALID_STATUS`", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -166,9 +160,7 @@ pub(crate) async fn close(
     ),
     responses(
         (status = 200, body = CommandReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Failures,
         (status = 409, description = "`INVALID_STATUS`", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

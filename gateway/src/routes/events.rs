@@ -3,12 +3,12 @@
 
 use super::desk::owned;
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
+    event_stream::{self, End, Pulse},
     extract::{Query, SessionPath},
     feed::{Feed, Opened},
     identity::{Caller, Person},
-    limits::Class,
-    sse::{self, Cursor, HEARTBEAT, Outbox, Place, Stalled},
+    sse::{self, Cursor, Outbox, Place, Stalled},
     state::App,
     turn_stream::next,
     view::Event,
@@ -26,7 +26,6 @@ use switchboard_proto::{
     convert::WireError,
     session::v1::{Position, SubscribeRequest, SubscribeResponse, subscribe_response},
 };
-use tokio::time::Instant;
 use tonic::Streaming;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -40,14 +39,9 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
         ("session" = String, Path, description = "The session's name"),
         ("Last-Event-ID" = Option<String>, Header, description = "Resume after this event"),
         ("last_event_id" = Option<String>, Query, description = "The same for a first connection"),
+        ("ticket" = Option<String>, Query, description = "From `/events/ticket`, instead of a token"),
     ),
-    responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = String, content_type = "text/event-stream"), Failures)
 )]
 pub(crate) async fn subscribe(
     State(app): State<App>,
@@ -59,16 +53,9 @@ pub(crate) async fn subscribe(
 ) -> Result<Response, Problem> {
     owned(&person, &session)?;
     let after = cursor(&headers, &query)?;
-    if app.tasks.is_stopping() {
-        return Ok(sse::refusal(sse::retry_wait(&app)));
-    }
-    let place = match app.limits.draw(Class::Read, &caller) {
-        Ok(_) => app.streams.enter(&person.client()),
-        Err(_) => None,
-    };
-    let Some(place) = place else {
-        let refuse = app.settings.sse.refuse_retry;
-        return Ok(sse::refusal(sse::jitter(&*app.rng, refuse, refuse * 2)));
+    let place = match event_stream::enter(&app, &person, &caller).await {
+        Ok(place) => place,
+        Err(refusal) => return Ok(*refusal),
     };
     let after_position = after.map(|cursor| Position { epoch: cursor.epoch.get(), seq: cursor.seq.get() });
     let request = SubscribeRequest { session: session.to_string(), after: after_position };
@@ -81,7 +68,6 @@ pub(crate) async fn subscribe(
     let opened = Opened::try_from(opened)?;
     let (feed, first) = Feed::open(&opened, after, app.settings.sse.buffer_events);
     let (outbox, body) = Outbox::open(&app.settings.sse);
-    let left = person.expires().since(app.clock.now());
     let context = CallContext { deadline: None, ..app.context() };
     let listener = Listener {
         app: app.clone(),
@@ -90,10 +76,10 @@ pub(crate) async fn subscribe(
         feed,
         log: Some(log),
         answer: Answer::default(),
-        revoked: Box::pin(person.revoked(app.clone())),
         place,
     };
-    app.tasks.spawn("events", context.scope(listener.run(first, Instant::now() + left)));
+    let pulse = Pulse::of(&app, person);
+    app.tasks.spawn("events", context.scope(listener.run(first, pulse)));
     Ok(sse::response(body))
 }
 
@@ -120,8 +106,6 @@ struct Listener {
     feed: Feed,
     log: Option<Streaming<SubscribeResponse>>,
     answer: Answer,
-    /// Completes when the person no longer counts.
-    revoked: BoxFuture<'static, ()>,
     /// Given back when the stream ends.
     #[expect(dead_code, reason = "counts while it lives")]
     place: Place,
@@ -138,22 +122,6 @@ struct Answer {
     wait: Duration,
 }
 
-/// Why an event stream ends.
-enum End {
-    /// The client is gone or does not read; it finds its way back by itself.
-    Stalled,
-    /// The log broke off or makes no sense.
-    Broken,
-    /// Ours to end: it is told when to come back.
-    Bye,
-}
-
-impl From<Stalled> for End {
-    fn from(_: Stalled) -> Self {
-        Self::Stalled
-    }
-}
-
 impl From<WireError> for End {
     fn from(error: WireError) -> Self {
         tracing::error!(%error, "an entry of the log cannot be read");
@@ -162,19 +130,12 @@ impl From<WireError> for End {
 }
 
 impl Listener {
-    async fn run(mut self, first: Vec<Bytes>, expires: Instant) {
+    async fn run(mut self, first: Vec<Bytes>, pulse: Pulse) {
         let end = match self.greet(first).await {
-            Ok(()) => self.listen(expires).await,
+            Ok(()) => self.listen(pulse).await,
             Err(stalled) => stalled.into(),
         };
-        match end {
-            End::Stalled => tracing::debug!("a client is gone or does not read its events"),
-            End::Broken => tracing::debug!("the events of a session broke off"),
-            End::Bye => {
-                // If there is no room for it, the client comes back without having been asked.
-                let _ = self.outbox.push(sse::bye(sse::retry_wait(&self.app)));
-            }
-        }
+        event_stream::close(&self.app, &self.outbox, end).await;
     }
 
     async fn greet(&mut self, first: Vec<Bytes>) -> Result<(), Stalled> {
@@ -182,25 +143,12 @@ impl Listener {
         self.tell(first).await
     }
 
-    async fn listen(&mut self, expires: Instant) -> End {
-        let stopping = self.app.tasks.stopping();
-        tokio::pin!(stopping);
-        let mut heartbeat = tokio::time::interval(self.app.settings.sse.heartbeat);
-        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        heartbeat.reset();
-        let mut beats_unread = 0;
+    async fn listen(&mut self, mut pulse: Pulse) -> End {
         loop {
             let outcome = tokio::select! {
-                // The log first: a piece of an answer must not overtake the answer.
+                // The log before the answer: a piece of it must not overtake it.
                 biased;
-                () = self.outbox.closed() => return End::Stalled,
-                () = &mut stopping => {
-                    let spread = self.app.settings.drain.bye_spread;
-                    tokio::time::sleep(sse::jitter(&*self.app.rng, Duration::ZERO, spread)).await;
-                    return End::Bye;
-                }
-                () = tokio::time::sleep_until(expires) => return End::Bye,
-                () = &mut self.revoked => return End::Bye,
+                end = pulse.end(&self.outbox) => return end,
                 event = next(&mut self.log) => match event {
                     Some(event) => self.log_event(event).await,
                     None => return End::Broken,
@@ -212,11 +160,6 @@ impl Listener {
                         None => self.look_again(),
                     }
                     Ok(())
-                }
-                _ = heartbeat.tick() => {
-                    beats_unread = if self.outbox.is_empty() { 0 } else { beats_unread + 1 };
-                    // Nothing was read for a whole beat: the connection is dead.
-                    if beats_unread > 1 { Err(End::Stalled) } else { self.outbox.push(HEARTBEAT).map_err(End::from) }
                 }
             };
             if let Err(end) = outcome {

@@ -1,25 +1,23 @@
-//! The floor: sessions by filter and order, who waits, the numbers.
+//! The floor: sessions by filter and order; below, who waits and the numbers.
+
+pub(crate) mod queue;
+pub(crate) mod stats;
 
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::Query,
     identity::Agent,
     state::App,
-    view::{AgentView, MessageView, seconds},
+    view::{AgentView, MessageView, PriorityView, nickname, seconds, span},
 };
 use axum::{Json as Answer, extract::State};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use switchboard_domain::{
-    AgentId, Entry, ErrorKind, Session, Status, Timestamp, limits::PAGE_MAX, session::Escalation,
+    Entry, ErrorKind, Session, Status, Timestamp, limits::PAGE_MAX, session::Escalation,
 };
 use switchboard_proto::{
-    agentauth::v1::GetAgentRequest,
     convert::WireError,
-    session::v1::{
-        FindRequest, GetQueueRequest, GetStatsRequest, Priority, Summary, find_request::Order,
-        get_queue_response::Place,
-    },
+    session::v1::{FindRequest, Summary, find_request::Order},
 };
 use utoipa::ToSchema;
 
@@ -29,8 +27,6 @@ const PAGE_DEFAULT: i64 = 50;
 const OFFSET_MAX: i64 = 10_000;
 /// Characters of a message that a summary shows.
 const PREVIEW: usize = 50;
-/// Name shown for a customer who has told none.
-const NICKNAME: &str = "访客";
 
 /// A session in a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,17 +70,6 @@ struct Wait {
     waiting_seconds: f64,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-struct PriorityView {
-    /// `urgent`, `high` or `normal`.
-    level: String,
-    is_vip: bool,
-    wait_time_seconds: f64,
-    is_timeout: bool,
-    is_repeat: bool,
-    urgent_keywords: Vec<String>,
-}
-
 /// A page of sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionsReply {
@@ -107,103 +92,13 @@ struct Page {
     partial: bool,
 }
 
-/// Who waits.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct QueueReply {
-    success: bool,
-    data: Waiters,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct Waiters {
-    queue: Vec<PlaceView>,
-    total_count: i64,
-    vip_count: i64,
-    avg_wait_time: f64,
-    max_wait_time: f64,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct PlaceView {
-    session_name: String,
-    status: &'static str,
-    position: u32,
-    priority_level: String,
-    is_vip: bool,
-    wait_time_seconds: f64,
-    is_timeout: bool,
-    urgent_keywords: Vec<String>,
-    user_profile: Customer,
-    /// 50 characters.
-    last_message: String,
-    /// Seconds; null when nothing is known.
-    estimated_wait_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offered_to: Option<AgentView>,
-}
-
-/// The numbers of the floor; seconds have two decimals.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct StatsReply {
-    success: bool,
-    data: Stats,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct Stats {
-    total_sessions: i64,
-    active_sessions: i64,
-    by_status: BTreeMap<String, i64>,
-    avg_waiting_time: f64,
-    max_waiting_time: f64,
-    avg_service_time: f64,
-    active_agents: i64,
-    by_escalation_reason: BTreeMap<String, i64>,
-    today: Today,
-    ai_quality: AiQuality,
-    agent_efficiency: AgentEfficiency,
-}
-
-#[derive(Debug, Default, Serialize, ToSchema)]
-struct Today {
-    total_escalations: i64,
-    pending: i64,
-    serving: i64,
-    served: i64,
-    after_hours: i64,
-}
-
-#[derive(Debug, Default, Serialize, ToSchema)]
-struct AiQuality {
-    avg_response_time_ms: Option<i64>,
-    /// Shares are 0 to 1.
-    success_rate: Option<f64>,
-    escalation_rate: Option<f64>,
-    avg_messages_before_escalation: Option<f64>,
-}
-
-#[derive(Debug, Default, Serialize, ToSchema)]
-struct AgentEfficiency {
-    avg_takeover_time_sec: Option<f64>,
-    avg_service_time_sec: Option<f64>,
-    resolution_rate: Option<f64>,
-    avg_sessions_per_agent: Option<f64>,
-}
-
-/// Milliseconds as seconds with two decimals.
-#[expect(clippy::cast_precision_loss, reason = "spans of time have far less than 53 bits")]
-fn span(ms: i64) -> f64 {
-    (ms as f64 / 10.0).round() / 100.0
-}
-
-/// A share in parts per million as 0 to 1, a number in thousandths as itself.
-#[expect(clippy::cast_precision_loss, reason = "counts have far less than 53 bits")]
-fn fraction(count: i64, of: f64) -> f64 {
-    (count as f64 / of * 10_000.0).round() / 10_000.0
+/// The beginning of a message.
+fn beginning(text: &str) -> String {
+    text.chars().take(PREVIEW).collect()
 }
 
 fn preview(text: &str) -> String {
-    let cut: String = text.chars().take(PREVIEW).collect();
+    let cut = beginning(text);
     if cut.len() < text.len() { cut + "..." } else { cut }
 }
 
@@ -239,44 +134,7 @@ impl SummaryView {
 
 impl Customer {
     fn of(session: &Session) -> Self {
-        let nickname = session.profile.nickname.clone().unwrap_or_else(|| NICKNAME.to_owned());
-        Self { nickname, vip: session.profile.vip }
-    }
-}
-
-impl From<Priority> for PriorityView {
-    fn from(priority: Priority) -> Self {
-        Self {
-            level: priority.level,
-            is_vip: priority.vip,
-            wait_time_seconds: span(priority.wait_ms),
-            is_timeout: priority.timeout,
-            is_repeat: priority.repeat,
-            urgent_keywords: priority.urgent_words,
-        }
-    }
-}
-
-impl PlaceView {
-    fn read(place: Place, now: Timestamp) -> Result<Self, Problem> {
-        let summary = place.summary.ok_or(WireError::new("place.summary"))?;
-        let summary = SummaryView::read(summary, now)?;
-        let priority = summary.priority;
-        let offered = place.offered_to.map(|agent| AgentView::named(agent.id, agent.name));
-        Ok(Self {
-            session_name: summary.session_name,
-            status: summary.status,
-            position: place.position,
-            priority_level: priority.as_ref().map(|one| one.level.clone()).unwrap_or_default(),
-            is_vip: summary.user_profile.vip,
-            wait_time_seconds: priority.as_ref().map(|one| one.wait_time_seconds).unwrap_or_default(),
-            is_timeout: priority.as_ref().is_some_and(|one| one.is_timeout),
-            urgent_keywords: priority.map(|one| one.urgent_keywords).unwrap_or_default(),
-            user_profile: summary.user_profile,
-            last_message: summary.last_message_preview.map(|last| last.content).unwrap_or_default(),
-            estimated_wait_seconds: place.estimated_wait_ms.map(span),
-            offered_to: offered,
-        })
+        Self { nickname: nickname(&session.profile), vip: session.profile.vip }
     }
 }
 
@@ -288,21 +146,15 @@ impl PlaceView {
         ("agent" = Option<String>, Query, description = "`all`, `mine`, `unassigned`, or an id or username"),
         ("customer_type" = Option<String>, Query, description = "`all`, `vip`"),
         ("tag" = Option<String>, Query, description = "A tag's id"),
-        ("time_start" = Option<i64>, Query, description = "Begun at or after, epoch seconds"),
-        ("time_end" = Option<i64>, Query, description = "Begun before, epoch seconds"),
+        ("time_start" = Option<f64>, Query, description = "Begun at or after, epoch seconds"),
+        ("time_end" = Option<f64>, Query, description = "Begun before, epoch seconds"),
         ("keyword" = Option<String>, Query, description = "Part of name, nickname, agent or a message"),
         ("sort" = Option<String>, Query, description = "`default`, `newest`, `oldest`, `vip`, `waitTime`, `updated`"),
         ("limit" = Option<i64>, Query, description = "1 to 200, else 50"),
         ("offset" = Option<i64>, Query, description = "0 to 10000"),
         ("page_token" = Option<String>, Query, description = "From the last page; instead of `offset`"),
     ),
-    responses(
-        (status = 200, body = SessionsReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = SessionsReply), Failures)
 )]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -312,15 +164,14 @@ pub(crate) async fn list(
     let most = i64::try_from(PAGE_MAX).unwrap_or(i64::MAX);
     let limit = query.number("limit", 1, most)?.unwrap_or(PAGE_DEFAULT);
     let offset = query.number("offset", 0, OFFSET_MAX)?.unwrap_or(0);
-    let (owner, unassigned) = owner(&app, &agent, query.text("agent").unwrap_or("all")).await?;
-    let ms = |seconds: i64| seconds.saturating_mul(1000);
+    let (owner, unassigned) = owner(&agent, query.text("agent").unwrap_or("all"));
     let request = FindRequest {
         status: status(query.text("status").unwrap_or("all"))?,
         agent: owner,
         unassigned,
         vip: customer_type(query.text("customer_type").unwrap_or("all"))?,
-        created_since_ms: query.number("time_start", 0, i64::MAX / 1000)?.map(ms),
-        created_until_ms: query.number("time_end", 0, i64::MAX / 1000)?.map(ms),
+        created_since_ms: query.instant("time_start")?.map(Timestamp::millis),
+        created_until_ms: query.instant("time_end")?.map(Timestamp::millis),
         keyword: query.text("keyword").unwrap_or_default().to_owned(),
         tag: query.text("tag").map(str::to_owned),
         order: order(query.text("sort").unwrap_or("default"))?.into(),
@@ -358,10 +209,14 @@ fn status(text: &str) -> Result<Option<i32>, Problem> {
     Ok(Some(switchboard_proto::session::v1::Status::from(status).into()))
 }
 
+/// The original's `old` and `new` counted orders, which nobody here knows: refused, not ignored.
 fn customer_type(text: &str) -> Result<Option<bool>, Problem> {
     match text {
         "all" | "" => Ok(None),
         "vip" => Ok(Some(true)),
+        "old" | "new" => {
+            Err(Problem::query("customer_type", "must be 'all' or 'vip': orders are not known here"))
+        }
         _ => Err(Problem::query("customer_type", "must be 'all' or 'vip'")),
     }
 }
@@ -378,103 +233,12 @@ fn order(text: &str) -> Result<Order, Problem> {
     }
 }
 
-/// Whose sessions are asked for: an owner's id, or those that nobody owns.
-async fn owner(app: &App, me: &Agent, text: &str) -> Result<(Option<String>, bool), Problem> {
+/// Whose sessions are asked for: an owner's id or username, or those that nobody owns.
+fn owner(me: &Agent, text: &str) -> (Option<String>, bool) {
     match text {
-        "all" | "" => Ok((None, false)),
-        "unassigned" => Ok((None, true)),
-        "mine" => Ok((Some(me.id.to_string()), false)),
-        id if AgentId::parse(id).is_ok() => Ok((Some(id.to_owned()), false)),
-        username => {
-            let request = GetAgentRequest { agent: username.to_owned() };
-            let found = app.peers.accounts().get_agent(request).await?.into_inner().agent;
-            Ok((Some(found.unwrap_or_default().id), false))
-        }
+        "all" | "" => (None, false),
+        "unassigned" => (None, true),
+        "mine" => (Some(me.id.to_string()), false),
+        other => (Some(other.to_owned()), false),
     }
-}
-
-/// Shows who waits, in the order in which they will be served.
-#[utoipa::path(
-    get, path = "/sessions/queue", tag = "desk",
-    params(("queue" = Option<String>, Query, description = "One queue; all when absent")),
-    responses(
-        (status = 200, body = QueueReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-pub(crate) async fn queue(
-    State(app): State<App>,
-    _agent: Agent,
-    query: Query,
-) -> Result<Answer<QueueReply>, Problem> {
-    let request = GetQueueRequest { queue: query.text("queue").unwrap_or_default().to_owned(), limit: 100 };
-    let now = app.clock.now();
-    let found = app.peers.floor().get_queue(request).await?.into_inner();
-    let places: Result<Vec<_>, _> =
-        found.places.into_iter().map(|place| PlaceView::read(place, now)).collect();
-    let data = Waiters {
-        queue: places?,
-        total_count: found.total,
-        vip_count: found.vips,
-        avg_wait_time: span(found.mean_wait_ms),
-        max_wait_time: span(found.max_wait_ms),
-    };
-    Ok(Answer(QueueReply { success: true, data }))
-}
-
-/// The numbers of the floor. What each counts is written in the README of the session service.
-#[utoipa::path(
-    get, path = "/sessions/stats", tag = "desk",
-    params(("day_start" = Option<i64>, Query, description = "When `today` begins, epoch seconds; the shop's day when absent")),
-    responses(
-        (status = 200, body = StatsReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-pub(crate) async fn stats(
-    State(app): State<App>,
-    _agent: Agent,
-    query: Query,
-) -> Result<Answer<StatsReply>, Problem> {
-    let day_start = query.number("day_start", 0, i64::MAX / 1000)?.unwrap_or(0);
-    let request = GetStatsRequest { day_start_ms: day_start.saturating_mul(1000) };
-    let found = app.peers.floor().get_stats(request).await?.into_inner();
-    let today = found.today.unwrap_or_default();
-    let ai = found.ai.unwrap_or_default();
-    let agents = found.agents.unwrap_or_default();
-    let (million, thousand) = (1_000_000.0, 1000.0);
-    let data = Stats {
-        total_sessions: found.total_sessions,
-        active_sessions: found.active_sessions,
-        by_status: found.by_status.into_iter().collect(),
-        avg_waiting_time: span(found.mean_wait_ms),
-        max_waiting_time: span(found.max_wait_ms),
-        avg_service_time: span(found.mean_service_ms),
-        active_agents: found.active_agents,
-        by_escalation_reason: found.by_reason.into_iter().collect(),
-        today: Today {
-            total_escalations: today.escalations,
-            pending: today.waiting,
-            serving: today.serving,
-            served: today.served,
-            after_hours: today.after_hours,
-        },
-        ai_quality: AiQuality {
-            avg_response_time_ms: ai.mean_answer_ms,
-            success_rate: ai.success_ppm.map(|share| fraction(share, million)),
-            escalation_rate: ai.escalation_ppm.map(|share| fraction(share, million)),
-            avg_messages_before_escalation: ai
-                .mean_messages_before_escalation_milli
-                .map(|number| fraction(number, thousand)),
-        },
-        agent_efficiency: AgentEfficiency {
-            avg_takeover_time_sec: agents.mean_takeover_ms.map(span),
-            avg_service_time_sec: agents.mean_service_ms.map(span),
-            resolution_rate: agents.resolution_ppm.map(|share| fraction(share, million)),
-            avg_sessions_per_agent: agents.sessions_per_agent_milli.map(|number| fraction(number, thousand)),
-        },
-    };
-    Ok(Answer(StatsReply { success: true, data }))
 }

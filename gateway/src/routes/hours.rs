@@ -1,21 +1,25 @@
 //! Working hours, for people of the shop: reading, checking and publishing the document. Who may is decided by the
 //! session service.
 
-use super::shift::{epoch_seconds, find};
+use super::shift::find;
 use crate::{
-    error::{FieldError, Problem, ProblemBody},
+    error::{Failures, FieldError, Problem, ProblemBody},
     extract::{Json, Query},
     state::App,
+    view::time,
 };
 use axum::{Json as Answer, extract::State};
 use serde::{Deserialize, Serialize};
-use switchboard_domain::{ErrorKind, Failure, Principal};
+use switchboard_domain::Failure;
 use switchboard_mesh::status::from_status;
 use switchboard_proto::{
     convert::WireError,
-    session::v1::{CheckHoursRequest, HoursVersion, PutHoursRequest, QueueHours},
+    session::v1::{CheckHoursRequest, HoursVersion, ListHoursVersionsRequest, PutHoursRequest, QueueHours},
 };
 use utoipa::ToSchema;
+
+/// Most versions of one page.
+const VERSIONS_MAX: i64 = 20;
 
 /// The published hours.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,6 +57,23 @@ struct VersionView {
     published_by: String,
     /// Seconds since the Unix epoch; null for version 0.
     published_at: Option<f64>,
+}
+
+/// What was published before.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VersionsReply {
+    success: bool,
+    data: VersionsView,
+}
+
+/// The inside of [`VersionsReply`].
+#[derive(Debug, Serialize, ToSchema)]
+struct VersionsView {
+    /// Newest first.
+    items: Vec<VersionView>,
+    has_more: bool,
+    /// `before` of the next page; null: there is none.
+    next_before: Option<i64>,
 }
 
 /// What a document means for one queue at one moment.
@@ -119,21 +140,9 @@ struct DocumentProblem {
 #[utoipa::path(
     get, path = "/hours", tag = "hours",
     params(("queue" = Option<String>, Query, description = "`default` when absent")),
-    responses(
-        (status = 200, body = HoursReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = HoursReply), Failures)
 )]
 pub(crate) async fn show(State(app): State<App>, query: Query) -> Result<Answer<HoursReply>, Problem> {
-    match app.context().principal {
-        Principal::Agent { .. } => {}
-        Principal::Anonymous => return Err(Problem::unauthenticated()),
-        Principal::Visitor(_) | Principal::Service(_) => {
-            let told = "you are not permitted to do this";
-            return Err(Problem::new(ErrorKind::Forbidden, "PERMISSION_REQUIRED", told));
-        }
-    }
     let (found, now) = find(&app, query.text("queue")).await?;
     let published = found.published.ok_or(WireError::new("get_hours.published"))?;
     Ok(Answer(HoursReply {
@@ -142,16 +151,41 @@ pub(crate) async fn show(State(app): State<App>, query: Query) -> Result<Answer<
     }))
 }
 
+/// Pages through what was published, newest first.
+#[utoipa::path(
+    get, path = "/hours/versions", tag = "hours",
+    params(
+        ("before" = Option<i64>, Query, description = "Versions before this one; from the newest when absent"),
+        ("limit" = Option<i64>, Query, description = "1 to 20; 20 when absent"),
+    ),
+    responses(
+        (status = 200, body = VersionsReply),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn versions(State(app): State<App>, query: Query) -> Result<Answer<VersionsReply>, Problem> {
+    let before = query.number("before", 1, i64::MAX)?.unwrap_or_default();
+    let limit = query.number("limit", 1, VERSIONS_MAX)?.unwrap_or(VERSIONS_MAX);
+    let request = ListHoursVersionsRequest { before, limit: u32::try_from(limit).unwrap_or_default() };
+    let found = app.peers.hours().list_hours_versions(request).await?.into_inner();
+    let next_before = found.versions.last().filter(|_| found.has_more).map(|last| last.version);
+    let items = found.versions.into_iter().map(Into::into).collect();
+    Ok(Answer(VersionsReply {
+        success: true,
+        data: VersionsView { items, has_more: found.has_more, next_before },
+    }))
+}
+
 /// Publishes a document. Sending it again is safe.
 #[utoipa::path(
     put, path = "/hours", tag = "hours", request_body = Publish,
     responses(
         (status = 200, body = PublishedReply),
+        Failures,
         (status = 400, description = "`INVALID_HOURS`: names line and reason; nothing changes", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`VERSION_CONFLICT`: another version was published meanwhile", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn publish(
@@ -168,12 +202,7 @@ pub(crate) async fn publish(
 /// Says what publishing a document would say, and what it would mean.
 #[utoipa::path(
     post, path = "/hours/check", tag = "hours", request_body = Check,
-    responses(
-        (status = 200, body = CheckReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = CheckReply), Failures)
 )]
 pub(crate) async fn check(
     State(app): State<App>,
@@ -214,7 +243,7 @@ impl From<HoursVersion> for VersionView {
             version: version.version,
             document: version.document,
             published_by: version.by,
-            published_at: (version.version > 0).then(|| epoch_seconds(version.at_ms)),
+            published_at: (version.version > 0).then(|| time(version.at_ms)),
         }
     }
 }
@@ -225,8 +254,8 @@ impl From<QueueHours> for MomentView {
             queue: hours.queue,
             timezone: hours.time_zone,
             open: hours.open,
-            next_opening: hours.next_opening_ms.map(epoch_seconds),
-            closes_at: hours.closes_at_ms.map(epoch_seconds),
+            next_opening: hours.next_opening_ms.map(time),
+            closes_at: hours.closes_at_ms.map(time),
             next_opening_text: hours.next_opening_zh,
             next_opening_text_en: hours.next_opening_en,
         }
@@ -236,6 +265,7 @@ impl From<QueueHours> for MomentView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use switchboard_domain::ErrorKind;
 
     #[test]
     fn each_problem_of_a_document_is_told() {

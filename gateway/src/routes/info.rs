@@ -1,7 +1,7 @@
 //! What may be known by everybody: who answers here.
 
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     state::App,
 };
 use axum::{Json as Answer, extract::State};
@@ -41,10 +41,7 @@ pub(crate) struct ConfigReply {
 /// Tells who answers here.
 #[utoipa::path(
     get, path = "/bot/info", tag = "info",
-    responses(
-        (status = 200, body = BotReply),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = BotReply), Failures)
 )]
 pub(crate) async fn bot(State(app): State<App>) -> Result<Answer<BotReply>, Problem> {
     let found = find(&app).await?;
@@ -64,10 +61,7 @@ pub(crate) async fn bot(State(app): State<App>) -> Result<Answer<BotReply>, Prob
 /// Tells how the model is reached.
 #[utoipa::path(
     get, path = "/config", tag = "info",
-    responses(
-        (status = 200, body = ConfigReply),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ConfigReply), Failures)
 )]
 pub(crate) async fn config(State(app): State<App>) -> Result<Answer<ConfigReply>, Problem> {
     let found = find(&app).await?;

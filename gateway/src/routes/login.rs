@@ -3,9 +3,9 @@
 use super::access::{Access, Group};
 use crate::{
     cross_site,
-    error::{Failures, Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Json, Query},
-    identity::Agent,
+    identity::{Agent, Caller},
     limits::Class,
     state::App,
     view::AccountView,
@@ -66,7 +66,8 @@ pub(crate) struct TokensReply {
     token_type: &'static str,
     /// Seconds.
     expires_in: u64,
-    /// Seconds.
+    /// Seconds until the login ends, however much it is used. It ends earlier when nothing is refreshed for 24 hours (a
+    /// setting of the shop).
     refresh_expires_in: u64,
     /// What one may do; only `account.self` while the password must be changed.
     permissions: Vec<String>,
@@ -108,7 +109,7 @@ pub(super) fn group(app: &App) -> Group {
         .route(Access::Public, routes!(original_log_in))
         .route(Access::Public, routes!(refresh))
         .route(Access::Public, routes!(original_refresh));
-    let leaving = Group::new(app).route(Access::Agent(Permission::AccountSelf), routes!(log_out));
+    let leaving = Group::new(app).route(Access::AgentOrNobody(Permission::AccountSelf), routes!(log_out));
     doors.within(quick).drawing(Class::Auth).merge(leaving.within(quick).drawing(Class::Write).identified())
 }
 
@@ -119,7 +120,7 @@ pub(super) fn group(app: &App) -> Group {
         ("cookies" = Option<bool>, Query, description = "Tokens in cookies instead of the body"),
         ("X-Switchboard-Cookies" = Option<String>, Header, description = "The same, with `1`"),
     ),
-    responses((status = 200, body = TokensReply), (status = 423, body = ProblemBody, content_type = "application/problem+json"), Failures)
+    responses((status = 200, body = TokensReply), Failures)
 )]
 pub(crate) async fn log_in(
     State(app): State<App>,
@@ -135,7 +136,7 @@ pub(crate) async fn log_in(
 #[utoipa::path(
     post, path = "/agent/login", tag = "agent", request_body = LogIn,
     params(("cookies" = Option<bool>, Query, description = "Tokens in cookies instead of the body")),
-    responses((status = 200, body = TokensReply), (status = 423, body = ProblemBody, content_type = "application/problem+json"), Failures)
+    responses((status = 200, body = TokensReply), Failures)
 )]
 pub(crate) async fn original_log_in(
     State(app): State<App>,
@@ -266,7 +267,7 @@ pub(super) fn deliver(app: &App, tokens: LogInResponse, how: &Delivery) -> Resul
     Ok(response)
 }
 
-/// Ends the login, or all logins of the account.
+/// Ends the login, or all logins of the account. A browser whose access token has ended is known by its refresh token.
 #[utoipa::path(
     post, path = "/agent/logout", tag = "agent",
     params(
@@ -275,14 +276,52 @@ pub(super) fn deliver(app: &App, tokens: LogInResponse, how: &Delivery) -> Resul
     ),
     responses((status = 200, body = DoneReply), Failures)
 )]
-pub(crate) async fn log_out(State(app): State<App>, agent: Agent, query: Query) -> Result<Response, Problem> {
-    agent.identity_matches(query.text("username"), None)?;
+pub(crate) async fn log_out(
+    State(app): State<App>,
+    uri: Uri,
+    caller: Caller,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let ended = match (caller.agent, workbench::refresh_token(&app, &headers)) {
+        (Some(agent), _) => {
+            agent.identity_matches(query.text("username"), None)?;
+            end(&app, &agent, &query).await
+        }
+        (None, Some(token)) => {
+            cross_site::check(&app.settings, &uri, &headers)?;
+            end_by_refresh(&app, token, &query).await
+        }
+        (None, None) => Err(Problem::agent_required()),
+    };
+    let mut response = match ended {
+        Ok(()) => DoneReply::new("登出成功").into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    // Whatever came of it, this browser is logged out.
+    workbench::clear(&app, &mut response);
+    Ok(response)
+}
+
+async fn end(app: &App, agent: &Agent, query: &Query) -> Result<(), Problem> {
     let request = LogOutRequest {
         login: agent.login.map(|login| login.to_string()).unwrap_or_default(),
         everywhere: query.flag("everywhere"),
     };
     app.peers.login().log_out(request).await?;
-    let mut response = DoneReply::new("登出成功").into_response();
-    workbench::clear(&app, &mut response);
-    Ok(response)
+    Ok(())
+}
+
+/// Redeems the refresh token, only to end the login that it belongs to.
+async fn end_by_refresh(app: &App, token: &str, query: &Query) -> Result<(), Problem> {
+    let request = RefreshRequest { refresh_token: token.to_owned(), device_id: String::new() };
+    let tokens = match app.peers.login().refresh(request).await.map_err(Problem::from) {
+        Ok(tokens) => tokens.into_inner(),
+        // The login is over already.
+        Err(problem) if problem.kind() == ErrorKind::Unauthenticated => return Ok(()),
+        Err(problem) => return Err(problem),
+    };
+    let agent = app.identities.agent(&tokens.access_token).await?;
+    agent.identity_matches(query.text("username"), None)?;
+    app.context().acting_as(agent.principal()).scope(end(app, &agent, query)).await
 }

@@ -2,9 +2,9 @@
 
 use super::{desk::owned, sessions};
 use crate::{
-    error::{FieldError, Problem, ProblemBody},
+    error::{Failures, FieldError, Problem, ProblemBody},
     extract::{Json, Key, SessionPath},
-    identity::{Agent, Person},
+    identity::{Agent, People, Person},
     opening::idempotency,
     state::App,
     view::{MessageView, SessionState},
@@ -100,21 +100,28 @@ struct ManualReceipt {
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
     responses(
         (status = 200, body = EscalateReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        Failures,
         (status = 409, description = "`MANUAL_IN_PROGRESS`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn escalate(
     State(app): State<App>,
-    person: Person,
+    people: People,
     Key(key): Key,
     Json(body): Json<Escalate>,
 ) -> Result<Answer<EscalateReply>, Problem> {
     let session = SessionName::parse(&body.session_name)?;
+    let person = people.on(&session)?;
     owned(&person, &session)?;
+    app.context().acting_as(person.principal()).scope(call_human(&app, session, key, body)).await
+}
+
+async fn call_human(
+    app: &App,
+    session: SessionName,
+    key: Option<ClientMessageId>,
+    body: Escalate,
+) -> Result<Answer<EscalateReply>, Problem> {
     let asked = body.reason.as_deref().unwrap_or(USER_REQUEST);
     let request = EscalateRequest {
         session: session.to_string(),
@@ -123,7 +130,7 @@ pub(crate) async fn escalate(
     };
     let outcome = app.peers.session().escalate(request).await?.into_inner();
     let after = Session::try_from(outcome.session.ok_or(WireError::new("escalate.session"))?)?;
-    let data = sessions::state(&app, &session).await?;
+    let data = sessions::state(app, &session).await?;
     let is_in_shift = after.status != Status::AfterHoursEmail;
     Ok(Answer(EscalateReply { success: true, data, email_sent: false, is_in_shift }))
 }
@@ -152,25 +159,31 @@ fn escalation(asked: &str) -> Result<Escalation, Problem> {
 #[utoipa::path(
     post, path = "/manual/messages", tag = "manual", request_body = ManualMessage,
     params(("Idempotency-Key" = Option<String>, Header, description = "Same as `client_message_id`")),
-    responses(
-        (status = 200, body = ManualReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ManualReply), Failures)
 )]
 pub(crate) async fn say(
     State(app): State<App>,
-    person: Person,
+    people: People,
     key: Key,
     Json(body): Json<ManualMessage>,
 ) -> Result<Answer<ManualReply>, Problem> {
     let session = SessionName::parse(&body.session_name)?;
     let key = key.with_body(body.client_message_id.as_deref())?;
-    match (Sender::from_role(&body.role), &person) {
+    let role = Sender::from_role(&body.role);
+    let person = if role == Some(Sender::Customer) { people.customer() } else { people.agent() }?;
+    let context = app.context().acting_as(person.principal());
+    context.scope(say_as(&app, role, &person, session, key, body)).await
+}
+
+async fn say_as(
+    app: &App,
+    role: Option<Sender>,
+    person: &Person,
+    session: SessionName,
+    key: Option<ClientMessageId>,
+    body: ManualMessage,
+) -> Result<Answer<ManualReply>, Problem> {
+    match (role, person) {
         (Some(Sender::Agent), Person::Agent(agent)) => {
             let told = body.agent_info.as_ref();
             let (id, name) = (
@@ -178,12 +191,12 @@ pub(crate) async fn say(
                 told.and_then(|told| told.agent_name.as_deref()),
             );
             agent.identity_matches(id, name)?;
-            post(&app, agent, &session, body.content, key.as_ref()).await
+            post(app, agent, &session, body.content, key.as_ref()).await
         }
         (Some(Sender::Customer), Person::Visitor(visitor)) => {
-            owned(&person, &session)?;
+            owned(person, &session)?;
             let profile = visitor.token.profile.as_ref();
-            customer_says(&app, &session, &body.content, profile, key.as_ref()).await
+            customer_says(app, &session, &body.content, profile, key.as_ref()).await
         }
         (Some(Sender::Agent), Person::Visitor(_)) => Err(Problem::agent_required()),
         (Some(Sender::Customer), Person::Agent(_)) => {
@@ -204,14 +217,7 @@ pub(crate) async fn say(
         ("session" = String, Path, description = "The session's name"),
         ("Idempotency-Key" = Option<String>, Header, description = "Same as `client_message_id`"),
     ),
-    responses(
-        (status = 200, body = ManualReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ManualReply), Failures)
 )]
 pub(crate) async fn write(
     State(app): State<App>,

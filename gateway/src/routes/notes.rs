@@ -2,19 +2,19 @@
 
 use super::desk::said;
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Json, Key, Query, SessionPath},
     identity::Agent,
     opening::idempotency,
     state::App,
-    view::seconds,
+    view::time,
 };
 use axum::{
     Json as Answer,
     extract::{Path, State},
 };
 use serde::{Deserialize, Serialize};
-use switchboard_domain::{SessionName, Timestamp, limits::PAGE_MAX};
+use switchboard_domain::{SessionName, limits::PAGE_MAX};
 use switchboard_proto::session::v1::{
     AddNoteRequest, DeleteNoteRequest, EditNoteRequest, ListNotesRequest, Note,
 };
@@ -78,7 +78,6 @@ pub(crate) struct Done {
 impl From<Note> for NoteView {
     fn from(note: Note) -> Self {
         let author = note.author.unwrap_or_default();
-        let at = |ms: i64| seconds(Timestamp::from_millis(ms));
         Self {
             id: note.id,
             session_name: note.session,
@@ -86,8 +85,8 @@ impl From<Note> for NoteView {
             mentions: note.mentions,
             created_by: author.id,
             created_by_name: author.name,
-            created_at: at(note.created_at_ms),
-            updated_at: at(note.edited_at_ms.unwrap_or(note.created_at_ms)),
+            created_at: time(note.created_at_ms),
+            updated_at: time(note.edited_at_ms.unwrap_or(note.created_at_ms)),
             edited: note.edited_at_ms.is_some(),
         }
     }
@@ -106,13 +105,7 @@ impl NoteReply {
         ("session" = String, Path, description = "The session's name"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe"),
     ),
-    responses(
-        (status = 200, body = NoteReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = NoteReply), Failures)
 )]
 pub(crate) async fn add(
     State(app): State<App>,
@@ -141,12 +134,7 @@ pub(crate) async fn add(
         ("limit" = Option<i64>, Query, description = "1 to 200, else 50"),
         ("before" = Option<String>, Query, description = "Notes older than this one"),
     ),
-    responses(
-        (status = 200, body = NotesReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = NotesReply), Failures)
 )]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -174,13 +162,7 @@ pub(crate) async fn list(
         ("session" = String, Path, description = "The session's name"),
         ("note" = String, Path, description = "The note's id"),
     ),
-    responses(
-        (status = 200, body = NoteReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = NoteReply), Failures)
 )]
 pub(crate) async fn edit(
     State(app): State<App>,
@@ -201,12 +183,7 @@ pub(crate) async fn edit(
         ("session" = String, Path, description = "The session's name"),
         ("note" = String, Path, description = "The note's id"),
     ),
-    responses(
-        (status = 200, body = Done),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = Done), Failures)
 )]
 pub(crate) async fn delete(
     State(app): State<App>,

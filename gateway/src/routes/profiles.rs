@@ -1,16 +1,16 @@
 //! What is known of a session's customer.
 
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Json, SessionPath},
     identity::Agent,
     state::App,
-    view::seconds,
+    view::time,
 };
 use axum::{Json as Answer, extract::State};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use switchboard_domain::{ErrorKind, Timestamp};
+use switchboard_domain::ErrorKind;
 use switchboard_proto::session::v1::{CustomerProfile, EditProfileRequest, GetProfileRequest};
 use utoipa::ToSchema;
 
@@ -61,7 +61,6 @@ struct ProfileView {
 impl From<CustomerProfile> for ProfileView {
     fn from(profile: CustomerProfile) -> Self {
         let known = |name: &str| profile.attributes.get(name).cloned().unwrap_or_default();
-        let at = |ms: i64| seconds(Timestamp::from_millis(ms));
         Self {
             customer_id: profile.session.clone(),
             country: known("country"),
@@ -76,8 +75,8 @@ impl From<CustomerProfile> for ProfileView {
             remark: profile.remark,
             version: profile.version,
             escalations: profile.sessions_escalated,
-            first_seen_at: at(profile.first_seen_ms),
-            last_seen_at: at(profile.last_seen_ms),
+            first_seen_at: time(profile.first_seen_ms),
+            last_seen_at: time(profile.last_seen_ms),
         }
     }
 }
@@ -92,12 +91,7 @@ impl ProfileReply {
 #[utoipa::path(
     get, path = "/customers/{session}/profile", tag = "desk",
     params(("session" = String, Path, description = "The session's name")),
-    responses(
-        (status = 200, body = ProfileReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ProfileReply), Failures)
 )]
 pub(crate) async fn show(
     State(app): State<App>,
@@ -113,14 +107,7 @@ pub(crate) async fn show(
 #[utoipa::path(
     put, path = "/customers/{session}/profile", tag = "desk", request_body = ProfileBody,
     params(("session" = String, Path, description = "The session's name")),
-    responses(
-        (status = 200, body = ProfileReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ProfileReply), Failures)
 )]
 pub(crate) async fn edit(
     State(app): State<App>,

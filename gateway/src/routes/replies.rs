@@ -2,12 +2,12 @@
 
 use super::notes::Done;
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Json, Key, Query},
     identity::Agent,
     opening::idempotency,
     state::App,
-    view::seconds,
+    view::time,
 };
 use axum::{
     Json as Answer,
@@ -15,8 +15,8 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
-use switchboard_domain::{Timestamp, limits::PAGE_MAX, quick_reply::Category};
+use std::collections::BTreeMap;
+use switchboard_domain::{limits::PAGE_MAX, quick_reply::Category};
 use switchboard_proto::session::v1::{
     DeleteReplyRequest, GetReplyRequest, GetReplyStatsRequest, ListRepliesRequest, PutReplyRequest,
     QuickReply, UseReplyRequest,
@@ -140,7 +140,6 @@ struct ReplyStats {
 impl From<QuickReply> for ReplyView {
     fn from(reply: QuickReply) -> Self {
         let owner = reply.owner.unwrap_or_default();
-        let at = |ms: i64| seconds(Timestamp::from_millis(ms));
         Self {
             id: reply.id,
             title: reply.title,
@@ -152,9 +151,9 @@ impl From<QuickReply> for ReplyView {
             usage_count: reply.used,
             created_by: owner.id,
             created_by_name: owner.name,
-            created_at: at(reply.created_at_ms),
-            updated_at: at(reply.updated_at_ms),
-            last_used_at: reply.last_used_at_ms.map(at),
+            created_at: time(reply.created_at_ms),
+            updated_at: time(reply.updated_at_ms),
+            last_used_at: reply.last_used_at_ms.map(time),
         }
     }
 }
@@ -167,7 +166,7 @@ impl ReplyReply {
 
 impl UseBody {
     /// Texts and numbers by name.
-    fn values(self) -> HashMap<String, String> {
+    fn values(self) -> BTreeMap<String, String> {
         let members = self.session_data.into_iter().chain(self.shopify_data).chain(self.agent_data);
         members
             .filter_map(|(name, value)| match value {
@@ -190,12 +189,7 @@ impl UseBody {
         ("limit" = Option<i64>, Query, description = "1 to 200, else 100"),
         ("offset" = Option<i64>, Query),
     ),
-    responses(
-        (status = 200, body = RepliesReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = RepliesReply), Failures)
 )]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -224,11 +218,7 @@ pub(crate) async fn list(
 /// What quick replies are for.
 #[utoipa::path(
     get, path = "/quick-replies/categories", tag = "desk",
-    responses(
-        (status = 200, body = CategoriesReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = CategoriesReply), Failures)
 )]
 pub(crate) async fn categories(_agent: Agent) -> Answer<CategoriesReply> {
     Answer(CategoriesReply { success: true, data: Category::ALL.map(Category::as_str).to_vec() })
@@ -237,11 +227,7 @@ pub(crate) async fn categories(_agent: Agent) -> Answer<CategoriesReply> {
 /// How quick replies are used.
 #[utoipa::path(
     get, path = "/quick-replies/stats", tag = "desk",
-    responses(
-        (status = 200, body = ReplyStatsReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ReplyStatsReply), Failures)
 )]
 pub(crate) async fn stats(State(app): State<App>, _agent: Agent) -> Result<Answer<ReplyStatsReply>, Problem> {
     let found = app.peers.tools().get_reply_stats(GetReplyStatsRequest {}).await?.into_inner();
@@ -258,12 +244,7 @@ pub(crate) async fn stats(State(app): State<App>, _agent: Agent) -> Result<Answe
 #[utoipa::path(
     get, path = "/quick-replies/{id}", tag = "desk",
     params(("id" = String, Path, description = "The quick reply's id")),
-    responses(
-        (status = 200, body = ReplyReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ReplyReply), Failures)
 )]
 pub(crate) async fn show(
     State(app): State<App>,
@@ -277,13 +258,7 @@ pub(crate) async fn show(
 #[utoipa::path(
     post, path = "/quick-replies", tag = "desk", request_body = ReplyBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
-    responses(
-        (status = 200, body = ReplyReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ReplyReply), Failures)
 )]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -298,13 +273,7 @@ pub(crate) async fn create(
 #[utoipa::path(
     put, path = "/quick-replies/{id}", tag = "desk", request_body = ReplyBody,
     params(("id" = String, Path, description = "The quick reply's id")),
-    responses(
-        (status = 200, body = ReplyReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ReplyReply), Failures)
 )]
 pub(crate) async fn edit(
     State(app): State<App>,
@@ -341,12 +310,7 @@ async fn put(
 #[utoipa::path(
     delete, path = "/quick-replies/{id}", tag = "desk",
     params(("id" = String, Path, description = "The quick reply's id")),
-    responses(
-        (status = 200, body = Done),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = Done), Failures)
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
@@ -364,12 +328,7 @@ pub(crate) async fn delete(
         ("id" = String, Path, description = "The quick reply's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat count once"),
     ),
-    responses(
-        (status = 200, body = UseReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = UseReply), Failures)
 )]
 pub(crate) async fn apply(
     State(app): State<App>,
@@ -378,12 +337,14 @@ pub(crate) async fn apply(
     Key(key): Key,
     Json(body): Json<UseBody>,
 ) -> Result<Answer<UseReply>, Problem> {
+    let session = body.session_name.clone();
+    let values = body.values();
     let request = UseReplyRequest {
-        idempotency: idempotency(key.as_ref(), &["use", &id]),
+        idempotency: idempotency(key.as_ref(), &meaning(&id, &session, &values)),
         id,
         agent: Some(agent.as_ref()),
-        session: body.session_name.clone(),
-        values: body.values(),
+        session,
+        values: values.into_iter().collect(),
     };
     let used = app.peers.tools().use_reply(request).await?.into_inner();
     let reply = used.reply.unwrap_or_default();
@@ -395,4 +356,36 @@ pub(crate) async fn apply(
         variables: used.replaced.into_iter().collect(),
     };
     Ok(Answer(UseReply { success: true, data }))
+}
+
+/// What a use says: two with one key have to say the same.
+fn meaning<'a>(id: &'a str, session: &'a str, values: &'a BTreeMap<String, String>) -> Vec<&'a str> {
+    let pairs = values.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    ["use", id, session].into_iter().chain(pairs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use switchboard_domain::ClientMessageId;
+
+    #[test]
+    fn a_use_is_the_same_only_with_the_same_session_and_values() {
+        let key = ClientMessageId::parse("k").unwrap();
+        let fingerprint = |id: &str, session: &str, values: &[(&str, &str)]| {
+            let data = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+            let body = UseBody { agent_data: data, ..UseBody::default() };
+            idempotency(Some(&key), &meaning(id, session, &body.values())).unwrap().fingerprint
+        };
+        let one = fingerprint("r", "s", &[("a", "1"), ("b", "2")]);
+        assert_eq!(one, fingerprint("r", "s", &[("b", "2"), ("a", "1")]));
+        for other in [
+            fingerprint("q", "s", &[("a", "1"), ("b", "2")]),
+            fingerprint("r", "t", &[("a", "1"), ("b", "2")]),
+            fingerprint("r", "s", &[("a", "1"), ("b", "3")]),
+            fingerprint("r", "s", &[("a", "1")]),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::desk::owned;
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Query, SessionPath},
     identity::Person,
     state::App,
@@ -58,12 +58,7 @@ struct MessagesData {
 #[utoipa::path(
     get, path = "/sessions/{session}", tag = "session",
     params(("session" = String, Path, description = "The session's name")),
-    responses(
-        (status = 200, body = SessionReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = SessionReply), Failures)
 )]
 pub(crate) async fn show(
     State(app): State<App>,
@@ -82,7 +77,7 @@ pub(crate) async fn state(app: &App, session: &SessionName) -> Result<SessionSta
     let found = app.peers.session().get(request).await?.into_inner();
     let session = Session::try_from(found.session.ok_or(WireError::new("get.session"))?)?;
     let tail = entries_from_wire(found.tail)?;
-    Ok(SessionState::new(&session, LogEpoch::new(found.epoch), &tail))
+    Ok(SessionState::new(&session, LogEpoch::new(found.epoch), &tail, found.insight.as_ref()))
 }
 
 /// Pages through all messages, backwards with `before`, forwards with `after`.
@@ -94,13 +89,7 @@ pub(crate) async fn state(app: &App, session: &SessionName) -> Result<SessionSta
         ("after" = Option<i64>, Query, description = "Messages with a greater `seq`"),
         ("limit" = Option<i64>, Query, description = "1 to 200, else 50"),
     ),
-    responses(
-        (status = 200, body = MessagesReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = MessagesReply), Failures)
 )]
 pub(crate) async fn messages(
     State(app): State<App>,

@@ -1,14 +1,13 @@
 //! When humans answer, for everybody: one queue's hours as one shift.
 
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::Query,
     state::App,
-    view::seconds,
+    view::time,
 };
 use axum::{Json as Answer, extract::State};
 use serde::Serialize;
-use switchboard_domain::Timestamp;
 use switchboard_proto::{
     convert::WireError,
     session::v1::{GetHoursRequest, GetHoursResponse, QueueHours},
@@ -66,10 +65,7 @@ struct ShiftStatus {
 #[utoipa::path(
     get, path = "/shift/config", tag = "info",
     params(("queue" = Option<String>, Query, description = "`default` when absent")),
-    responses(
-        (status = 200, body = ShiftConfigReply),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ShiftConfigReply), Failures)
 )]
 pub(crate) async fn config(
     State(app): State<App>,
@@ -95,10 +91,7 @@ pub(crate) async fn config(
 #[utoipa::path(
     get, path = "/shift/status", tag = "info",
     params(("queue" = Option<String>, Query, description = "`default` when absent")),
-    responses(
-        (status = 200, body = ShiftStatusReply),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ShiftStatusReply), Failures)
 )]
 pub(crate) async fn status(
     State(app): State<App>,
@@ -118,10 +111,10 @@ pub(crate) async fn status(
             message,
             message_en,
             shift_hours: format!("{} - {}", shift.start, shift.end),
-            next_opening: hours.next_opening_ms.map(epoch_seconds),
+            next_opening: hours.next_opening_ms.map(time),
             next_opening_text: hours.next_opening_zh,
             next_opening_text_en: hours.next_opening_en,
-            closes_at: hours.closes_at_ms.map(epoch_seconds),
+            closes_at: hours.closes_at_ms.map(time),
         },
     }))
 }
@@ -135,9 +128,4 @@ pub(super) async fn find(app: &App, queue: Option<&str>) -> Result<(GetHoursResp
     let mut found = app.peers.hours().get_hours(request).await?.into_inner();
     let hours = found.hours.take().ok_or(WireError::new("get_hours.hours"))?;
     Ok((found, hours))
-}
-
-/// Milliseconds as clients of the original want them.
-pub(super) fn epoch_seconds(ms: i64) -> f64 {
-    seconds(Timestamp::from_millis(ms))
 }

@@ -2,7 +2,7 @@
 
 use super::{desk::owned, notes::Done};
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Json, SessionPath},
     identity::Person,
     state::App,
@@ -60,12 +60,7 @@ impl Receipts {
 #[utoipa::path(
     post, path = "/sessions/{session}/typing", tag = "session",
     params(("session" = String, Path, description = "The session's name")),
-    responses(
-        (status = 200, body = Done),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = Done), Failures)
 )]
 pub(crate) async fn typing(
     State(app): State<App>,
@@ -81,12 +76,7 @@ pub(crate) async fn typing(
 #[utoipa::path(
     post, path = "/sessions/{session}/receipts", tag = "session", request_body = Come,
     params(("session" = String, Path, description = "The session's name")),
-    responses(
-        (status = 200, body = ReceiptsReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = ReceiptsReply), Failures)
 )]
 pub(crate) async fn acknowledge(
     State(app): State<App>,

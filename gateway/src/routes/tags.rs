@@ -2,9 +2,10 @@
 
 use super::notes::Done;
 use crate::{
-    error::{Problem, ProblemBody},
-    extract::{Json, SessionPath},
+    error::{Failures, Problem},
+    extract::{Json, Key, SessionPath},
     identity::Agent,
+    opening::idempotency,
     state::App,
 };
 use axum::{
@@ -13,8 +14,9 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use switchboard_domain::SessionName;
-use switchboard_proto::session::v1::{
-    DeleteTagRequest, ListTagsRequest, PutTagRequest, Tag, TagSessionRequest,
+use switchboard_proto::{
+    common::v1::Idempotency,
+    session::v1::{DeleteTagRequest, ListTagsRequest, PutTagRequest, Tag, TagSessionRequest},
 };
 use utoipa::ToSchema;
 
@@ -96,11 +98,7 @@ impl From<Tag> for TagView {
 /// Lists the tags that there are.
 #[utoipa::path(
     get, path = "/tags", tag = "desk",
-    responses(
-        (status = 200, body = TagsReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = TagsReply), Failures)
 )]
 pub(crate) async fn list(State(app): State<App>, _agent: Agent) -> Result<Answer<TagsReply>, Problem> {
     let tags = app.peers.desk().list_tags(ListTagsRequest {}).await?.into_inner().tags;
@@ -113,32 +111,24 @@ pub(crate) async fn list(State(app): State<App>, _agent: Agent) -> Result<Answer
 /// Makes a tag.
 #[utoipa::path(
     post, path = "/tags", tag = "desk", request_body = TagBody,
-    responses(
-        (status = 200, body = TagReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
+    responses((status = 200, body = TagReply), Failures)
 )]
 pub(crate) async fn create(
     State(app): State<App>,
     _agent: Agent,
+    Key(key): Key,
     Json(body): Json<TagBody>,
 ) -> Result<Answer<TagReply>, Problem> {
-    put(&app, String::new(), body).await
+    let made = idempotency(key.as_ref(), &["tag", &body.name, &body.color, &body.icon]);
+    put(&app, String::new(), body, made).await
 }
 
 /// Changes a tag.
 #[utoipa::path(
     put, path = "/tags/{id}", tag = "desk", request_body = TagBody,
     params(("id" = String, Path, description = "The tag's id")),
-    responses(
-        (status = 200, body = TagReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = TagReply), Failures)
 )]
 pub(crate) async fn edit(
     State(app): State<App>,
@@ -146,12 +136,18 @@ pub(crate) async fn edit(
     Path(id): Path<String>,
     Json(body): Json<TagBody>,
 ) -> Result<Answer<TagReply>, Problem> {
-    put(&app, id, body).await
+    put(&app, id, body, None).await
 }
 
-async fn put(app: &App, id: String, body: TagBody) -> Result<Answer<TagReply>, Problem> {
+async fn put(
+    app: &App,
+    id: String,
+    body: TagBody,
+    idempotency: Option<Idempotency>,
+) -> Result<Answer<TagReply>, Problem> {
     let tag = Tag { id, name: body.name, color: body.color, icon: body.icon, built_in: false };
-    let tag = app.peers.desk().put_tag(PutTagRequest { tag: Some(tag) }).await?.into_inner().tag;
+    let request = PutTagRequest { tag: Some(tag), idempotency };
+    let tag = app.peers.desk().put_tag(request).await?.into_inner().tag;
     Ok(Answer(TagReply { success: true, data: TagData { tag: tag.unwrap_or_default().into() } }))
 }
 
@@ -159,12 +155,7 @@ async fn put(app: &App, id: String, body: TagBody) -> Result<Answer<TagReply>, P
 #[utoipa::path(
     delete, path = "/tags/{id}", tag = "desk",
     params(("id" = String, Path, description = "The tag's id")),
-    responses(
-        (status = 200, body = Done),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = Done), Failures)
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
@@ -175,16 +166,11 @@ pub(crate) async fn delete(
     Ok(Answer(Done { success: true }))
 }
 
-/// Puts a tag on a session.
+/// Puts a tag on a session. A repeat changes nothing.
 #[utoipa::path(
     post, path = "/sessions/{session}/tags", tag = "desk", request_body = TagChoice,
     params(("session" = String, Path, description = "The session's name")),
-    responses(
-        (status = 200, body = SessionTagsReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = SessionTagsReply), Failures)
 )]
 pub(crate) async fn put_on(
     State(app): State<App>,
@@ -203,12 +189,7 @@ pub(crate) async fn put_on(
         ("session" = String, Path, description = "The session's name"),
         ("tag" = String, Path, description = "The tag's id"),
     ),
-    responses(
-        (status = 200, body = SessionTagsReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = SessionTagsReply), Failures)
 )]
 pub(crate) async fn take_off(
     State(app): State<App>,

@@ -5,12 +5,12 @@ use super::{
     sessions,
 };
 use crate::{
-    error::{Problem, ProblemBody},
+    error::{Failures, Problem},
     extract::{Json, Key, SessionPath},
     identity::Agent,
     opening::idempotency,
     state::App,
-    view::{SessionState, seconds},
+    view::{SessionState, time},
 };
 use axum::{
     Json as Answer,
@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
-use switchboard_domain::{ErrorKind, SessionName, Timestamp};
+use switchboard_domain::{ErrorKind, SessionName};
 use switchboard_proto::session::v1::{
     AnswerOfferRequest, ListOffersRequest, Offer, OfferKind, OfferState, TransferRequest,
 };
@@ -139,7 +139,6 @@ impl From<Offer> for OfferView {
             OfferKind::Assignment => "assignment",
         };
         let is_open = status == "pending";
-        let at = |ms: i64| seconds(Timestamp::from_millis(ms));
         let (from, to) = (offer.from.unwrap_or_default(), offer.to.unwrap_or_default());
         let given = |text: String| (!text.is_empty()).then_some(text);
         Self {
@@ -155,12 +154,12 @@ impl From<Offer> for OfferView {
             reason: offer.reason,
             note: offer.note,
             status,
-            created_at: at(offer.made_at_ms),
-            expires_at: at(offer.expires_at_ms),
-            transferred_at: (status == "accepted").then(|| at(offer.answered_at_ms.unwrap_or_default())),
+            created_at: time(offer.made_at_ms),
+            expires_at: time(offer.expires_at_ms),
+            transferred_at: (status == "accepted").then(|| time(offer.answered_at_ms.unwrap_or_default())),
             accepted: (!is_open).then_some(status == "accepted"),
             decision: (!is_open).then_some(status),
-            responded_at: offer.answered_at_ms.map(at),
+            responded_at: offer.answered_at_ms.map(time),
             response_note: given(offer.answer_note),
             explanation: serde_json::from_str(&offer.explanation_json).ok(),
         }
@@ -174,14 +173,7 @@ impl From<Offer> for OfferView {
         ("session" = String, Path, description = "The session's name"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe"),
     ),
-    responses(
-        (status = 200, description = "The request; with `immediate` the session", body = OfferReply),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, description = "The request; with `immediate` the session", body = OfferReply), Failures)
 )]
 pub(crate) async fn transfer(
     State(app): State<App>,
@@ -219,11 +211,7 @@ pub(crate) async fn transfer(
 /// What colleagues ask of the caller right now.
 #[utoipa::path(
     get, path = "/transfer-requests/pending", tag = "desk",
-    responses(
-        (status = 200, body = OffersReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = OffersReply), Failures)
 )]
 pub(crate) async fn pending(State(app): State<App>, _agent: Agent) -> Result<Answer<OffersReply>, Problem> {
     listed(&app, None, |offer| offer.kind() == OfferKind::Transfer).await
@@ -232,11 +220,7 @@ pub(crate) async fn pending(State(app): State<App>, _agent: Agent) -> Result<Ans
 /// What is offered to the caller right now, by colleagues and by assignment.
 #[utoipa::path(
     get, path = "/offers", tag = "desk",
-    responses(
-        (status = 200, body = OffersReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = OffersReply), Failures)
 )]
 pub(crate) async fn offers(State(app): State<App>, _agent: Agent) -> Result<Answer<OffersReply>, Problem> {
     listed(&app, None, |_| true).await
@@ -246,12 +230,7 @@ pub(crate) async fn offers(State(app): State<App>, _agent: Agent) -> Result<Answ
 #[utoipa::path(
     get, path = "/sessions/{session}/transfer-history", tag = "desk",
     params(("session" = String, Path, description = "The session's name")),
-    responses(
-        (status = 200, body = OffersReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = OffersReply), Failures)
 )]
 pub(crate) async fn history(
     State(app): State<App>,
@@ -279,13 +258,7 @@ async fn listed(
         ("id" = String, Path, description = "The request's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe"),
     ),
-    responses(
-        (status = 200, body = RespondReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = RespondReply), Failures)
 )]
 pub(crate) async fn respond(
     state: State<App>,
@@ -294,7 +267,26 @@ pub(crate) async fn respond(
     key: Key,
     body: Json<Respond>,
 ) -> Result<Answer<RespondReply>, Problem> {
-    answer(state, agent, id, key, body).await
+    answer(state, agent, id, key, body).await.map_err(as_the_original)
+}
+
+/// Clients of the original know other codes: a request that has ended is not there; one whose session has gone on without
+/// it is a race that was lost.
+fn as_the_original(problem: Problem) -> Problem {
+    const GONE: &str = "请求不存在或已失效";
+    if problem.code() != "OFFER_GONE" {
+        return problem;
+    }
+    match (problem.fact("state"), problem.fact("session_status")) {
+        (Some("withdrawn"), Some("manual_live")) => {
+            Problem::new(ErrorKind::Conflict, "SESSION_ALREADY_TAKEN", "会话已被其他坐席接入")
+        }
+        (Some("withdrawn"), Some(status)) => {
+            let told = format!("当前状态为{status}，无法接受转接");
+            Problem::new(ErrorKind::Conflict, "INVALID_STATUS", told)
+        }
+        _ => Problem::new(ErrorKind::NotFound, "REQUEST_NOT_FOUND", GONE),
+    }
 }
 
 /// Answers an offer of the assignment.
@@ -304,13 +296,7 @@ pub(crate) async fn respond(
         ("id" = String, Path, description = "The offer's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe"),
     ),
-    responses(
-        (status = 200, body = RespondReply),
-        (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-    )
+    responses((status = 200, body = RespondReply), Failures)
 )]
 pub(crate) async fn answer(
     State(app): State<App>,
@@ -340,4 +326,30 @@ pub(crate) async fn answer(
     let session = sessions::state(&app, &session).await?;
     let message = if accept { "已接受转接请求" } else { "已拒绝转接请求" };
     Ok(Answer(RespondReply { success: true, data: Responded { request, session }, message }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use switchboard_domain::{
+        Status,
+        offer::{OfferState, Unanswerable},
+    };
+
+    #[test]
+    fn a_request_that_is_gone_is_told_as_the_original_did() {
+        let (live, bot) = (Status::ManualLive, Status::BotActive);
+        for (why, kind, code) in [
+            (Unanswerable::Unknown, ErrorKind::NotFound, "REQUEST_NOT_FOUND"),
+            (Unanswerable::Gone(OfferState::Expired, live), ErrorKind::NotFound, "REQUEST_NOT_FOUND"),
+            (Unanswerable::Gone(OfferState::Declined, live), ErrorKind::NotFound, "REQUEST_NOT_FOUND"),
+            (Unanswerable::Gone(OfferState::Accepted, live), ErrorKind::NotFound, "REQUEST_NOT_FOUND"),
+            (Unanswerable::Gone(OfferState::Withdrawn, live), ErrorKind::Conflict, "SESSION_ALREADY_TAKEN"),
+            (Unanswerable::Gone(OfferState::Withdrawn, bot), ErrorKind::Conflict, "INVALID_STATUS"),
+            (Unanswerable::NotYours, ErrorKind::Forbidden, "NOT_YOUR_OFFER"),
+        ] {
+            let problem = as_the_original(why.failure().into());
+            assert_eq!((problem.kind(), problem.code()), (kind, code), "{why:?}");
+        }
+    }
 }

@@ -73,5 +73,5 @@ pub(crate) fn status(seq: i64, from: Status, to: Status) -> Entry {
 }
 
 pub(crate) fn turn_change(seq: i64, turn: TurnId, state: TurnState) -> Entry {
-    entry(seq, EntryBody::Turn(TurnChange { turn, state, covers: Vec::new() }))
+    entry(seq, EntryBody::Turn(TurnChange { turn, state, covers: Vec::new(), degraded: false }))
 }

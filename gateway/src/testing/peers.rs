@@ -4,9 +4,12 @@ mod accounts;
 mod audit;
 mod auth;
 mod chat;
+mod desk;
 mod floor;
 mod hours;
 pub(crate) mod login;
+mod notifier;
+mod regulator;
 mod session;
 
 pub(crate) use hours::FakeHours;
@@ -19,7 +22,9 @@ use switchboard_domain::{
     Entry, EntryBody, ErrorKind, Failure, Principal, ServiceName, Session, SessionName,
 };
 use switchboard_mesh::{CallContext, status::to_status};
-use switchboard_proto::{audit::v1::Record, chat::v1::SendRequest};
+use switchboard_proto::{
+    agentauth::v1::IssueEventTicketRequest, audit::v1::Record, chat::v1::SendRequest, session::v1::AgentEntry,
+};
 use tokio::sync::broadcast;
 use tonic::Status;
 
@@ -51,12 +56,16 @@ pub(crate) struct World {
     pub(crate) issued: Mutex<Vec<Principal>>,
     pub(crate) jwks_asked: Mutex<u32>,
     pub(crate) auth_is_away: Mutex<bool>,
+    /// The tickets that nobody has used yet.
+    pub(crate) tickets: Mutex<BTreeMap<String, IssueEventTicketRequest>>,
     pub(crate) last_send: Mutex<Option<SendRequest>>,
     pub(crate) requests: Mutex<Vec<CallContext>>,
     /// What agent-auth knows of agents.
     pub(crate) accounts: Mutex<login::Accounts>,
     /// The chains of the parts that keep one, oldest first.
     pub(crate) audit: Mutex<BTreeMap<ServiceName, Vec<Record>>>,
+    /// What the agent of the tests has to know, from 1 on.
+    pub(crate) agent_log: Mutex<Vec<AgentEntry>>,
     entries: broadcast::Sender<Entry>,
 }
 
@@ -79,10 +88,12 @@ impl World {
             issued: Mutex::default(),
             jwks_asked: Mutex::default(),
             auth_is_away: Mutex::default(),
+            tickets: Mutex::default(),
             last_send: Mutex::default(),
             requests: Mutex::default(),
             accounts: Mutex::default(),
             audit: Mutex::default(),
+            agent_log: Mutex::default(),
             entries: broadcast::channel(1000).0,
         })
     }
@@ -170,5 +181,8 @@ pub(crate) struct FakeChat(pub(crate) Arc<World>);
 pub(crate) struct FakeAuth(pub(crate) Arc<World>);
 pub(crate) struct FakeLogin(pub(crate) Arc<World>);
 pub(crate) struct FakeAccounts(pub(crate) Arc<World>);
+pub(crate) struct FakeDesk(pub(crate) Arc<World>);
 pub(crate) struct FakeFloor(pub(crate) Arc<World>);
+pub(crate) struct FakeRegulator(pub(crate) Arc<World>);
+pub(crate) struct FakeNotifier(pub(crate) Arc<World>);
 pub(crate) struct FakeAudit(pub(crate) Arc<World>, pub(crate) ServiceName);

@@ -3,7 +3,8 @@
 use super::{
     CountingRng, ManualClock,
     peers::{
-        FakeAccounts, FakeAudit, FakeAuth, FakeChat, FakeFloor, FakeHours, FakeLogin, FakeSession, World,
+        FakeAccounts, FakeAudit, FakeAuth, FakeChat, FakeDesk, FakeFloor, FakeHours, FakeLogin, FakeNotifier,
+        FakeRegulator, FakeSession, World,
     },
     settings,
 };
@@ -22,10 +23,9 @@ use http::{Method, Request, StatusCode, request::Builder};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use switchboard_boot::Lifecycle;
+use switchboard_coord::Coord;
 use switchboard_domain::{Clock, Permissions, Rng, ServiceName};
-use switchboard_mesh::{
-    Channel, Mounted, RemoteSettings, ServerStack, Services, channel::nowhere, loopback, mount,
-};
+use switchboard_mesh::{Channel, Mounted, ServerStack, Services, loopback, mount};
 use switchboard_proto::{
     ACCESS, FILE_DESCRIPTOR_SET,
     agentauth::v1::{
@@ -34,12 +34,17 @@ use switchboard_proto::{
     },
     audit::v1::audit_service_server::AuditServiceServer,
     chat::v1::chat_service_server::ChatServiceServer,
+    notifier::v1::notifier_service_server::NotifierServiceServer,
+    regulator::v1::regulator_service_server::RegulatorServiceServer,
     session::v1::{
-        floor_service_server::FloorServiceServer, hours_service_server::HoursServiceServer,
-        session_service_server::SessionServiceServer,
+        desk_service_server::DeskServiceServer, floor_service_server::FloorServiceServer,
+        hours_service_server::HoursServiceServer, session_service_server::SessionServiceServer,
     },
 };
 use tower::ServiceExt as _;
+
+/// Longest wait for a peer in memory.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The edge and what stands behind it.
 pub(crate) struct Edge {
@@ -71,7 +76,8 @@ pub(crate) fn edge_with(change: impl FnOnce(&mut Settings)) -> Edge {
     let hours = HoursServiceServer::new(FakeHours(Arc::clone(&shared)));
     let audit = |part| AuditServiceServer::new(FakeAudit(Arc::clone(&world), part));
     let floor = FloorServiceServer::new(FakeFloor(Arc::clone(&world)));
-    let session = Services::of(session).and(hours).and(floor).and(audit(ServiceName::Session));
+    let desk = DeskServiceServer::new(FakeDesk(Arc::clone(&world)));
+    let session = Services::of(session).and(desk).and(hours).and(floor).and(audit(ServiceName::Session));
     let session = mount(stack(ServiceName::Session), session, descriptors).unwrap();
     let chat = ChatServiceServer::new(FakeChat(Arc::clone(&world)));
     let chat = mount(stack(ServiceName::ChatGateway), Services::of(chat), descriptors).unwrap();
@@ -81,7 +87,11 @@ pub(crate) fn edge_with(change: impl FnOnce(&mut Settings)) -> Edge {
         .and(AccountsServiceServer::new(FakeAccounts(Arc::clone(&world))))
         .and(audit(ServiceName::AgentAuth));
     let auth = mount(stack(ServiceName::AgentAuth), auth, descriptors).unwrap();
-    let channel = |mounted: &Mounted| loopback(ServiceName::Gateway, &remote(), mounted.guarded.clone());
+    let regulator = RegulatorServiceServer::new(FakeRegulator(Arc::clone(&world)));
+    let regulator = mount(stack(ServiceName::Regulator), Services::of(regulator), descriptors).unwrap();
+    let notifier = NotifierServiceServer::new(FakeNotifier(Arc::clone(&world)));
+    let notifier = mount(stack(ServiceName::Notifier), Services::of(notifier), descriptors).unwrap();
+    let channel = |mounted: &Mounted| loopback(ServiceName::Gateway, CALL_TIMEOUT, mounted.guarded.clone());
     let all: Vec<(ServiceName, Channel)> = vec![
         (ServiceName::Session, channel(&session)),
         (ServiceName::ChatGateway, channel(&chat)),
@@ -91,24 +101,14 @@ pub(crate) fn edge_with(change: impl FnOnce(&mut Settings)) -> Edge {
         session: channel(&session),
         chat: channel(&chat),
         auth: channel(&auth),
-        regulator: nowhere(ServiceName::Regulator),
-        notifier: nowhere(ServiceName::Notifier),
+        regulator: channel(&regulator),
+        notifier: channel(&notifier),
         all,
     };
     let tasks = Lifecycle::new();
-    let app = App::new(settings, shared, rng, tasks.clone(), peers).unwrap();
+    let app = App::new(settings, shared, rng, tasks.clone(), peers, &Coord::alone()).unwrap();
     let router = routes::router(&app);
     Edge { app, router, world, clock, tasks, session_peer: session }
-}
-
-fn remote() -> RemoteSettings {
-    let second = Duration::from_secs(1);
-    RemoteSettings {
-        call_timeout: 8 * second,
-        connect_timeout: second,
-        keep_alive_interval: 10 * second,
-        keep_alive_timeout: 5 * second,
-    }
 }
 
 impl Edge {

@@ -141,6 +141,30 @@ async fn without_news_of_revocations_agents_read_and_do_not_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_start_agents_wait_for_the_first_list_for_a_while() {
+    let edge = edge();
+    let token = edge.access(all());
+    edge.world.accounts.lock().is_away = true;
+    let (answer, ()) = tokio::join!(write(&edge, &token), async {
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        edge.world.accounts.lock().is_away = false;
+    });
+    assert_eq!(answer.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_start_agents_wait_for_the_first_list_once() {
+    let late = edge();
+    let token = late.access(all());
+    late.world.accounts.lock().is_away = true;
+    let asked = tokio::time::Instant::now();
+    assert_eq!(write(&late, &token).await, (503, "REVOCATIONS_UNKNOWN".into()));
+    assert_eq!(asked.elapsed(), Duration::from_secs(3), "and no longer");
+    assert_eq!(write(&late, &token).await, (503, "REVOCATIONS_UNKNOWN".into()));
+    assert_eq!(asked.elapsed(), Duration::from_secs(3), "once only");
+}
+
+#[tokio::test(start_paused = true)]
 async fn somebody_who_listens_learns_that_he_no_longer_counts() {
     let edge = edge();
     let revocations = &edge.app.identities.revocations;

@@ -128,7 +128,7 @@ async fn over_a_limit_a_browser_is_asked_to_come_back_with_200() {
     drop(first);
     // The place becomes free as soon as the server has noticed.
     let wait = async {
-        while edge.app.streams.enter("alice").is_none() {
+        while edge.app.streams.enter("alice", false).is_none() {
             tokio::task::yield_now().await;
         }
     };

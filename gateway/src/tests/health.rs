@@ -34,8 +34,15 @@ async fn a_part_that_customers_can_do_without_degrades() {
     peers.all.push((ServiceName::Notifier, away));
     let rng = std::sync::Arc::clone(&edge.app.rng);
     let clock = std::sync::Arc::clone(&edge.app.clock);
-    let app =
-        crate::state::App::new(edge.app.settings.clone(), clock, rng, edge.tasks.clone(), peers).unwrap();
+    let app = crate::state::App::new(
+        edge.app.settings.clone(),
+        clock,
+        rng,
+        edge.tasks.clone(),
+        peers,
+        &switchboard_coord::Coord::alone(),
+    )
+    .unwrap();
     edge.router = crate::routes::router(&app);
     let (status, body) = read(edge.get("/api/health", "").await).await;
     assert_eq!((status.as_u16(), &body["status"]), (200, &json!("degraded")));

@@ -124,6 +124,35 @@ async fn other_origins_are_allowed_by_name_only() {
 }
 
 #[tokio::test]
+async fn allowed_origins_can_use_every_operation() {
+    const ORIGIN: &str = "https://shop.example.com";
+    let edge = edge_with(|settings| settings.cors.origins = vec![ORIGIN.into()]);
+    let listed = |response: &axum::response::Response, name: &str| -> Vec<String> {
+        let value = response.headers()[name].to_str().unwrap();
+        value.split(',').map(|one| one.trim().to_ascii_lowercase()).collect()
+    };
+    let request = Request::options("/api/tags/tag_1")
+        .header("origin", ORIGIN)
+        .header("access-control-request-method", "PUT")
+        .body(Body::empty())
+        .unwrap();
+    let response = edge.send(request).await;
+    let methods = listed(&response, "access-control-allow-methods");
+    for route in crate::routes::declared(&edge.app) {
+        assert!(methods.contains(&route.method.as_str().to_ascii_lowercase()), "{route:?}");
+    }
+    let headers = listed(&response, "access-control-allow-headers");
+    for name in ["authorization", "idempotency-key", "last-event-id", "x-switchboard-cookies"] {
+        assert!(headers.iter().any(|header| header == name), "{name}");
+    }
+    let request = get("/api/bot/info", "").header("origin", ORIGIN).body(Body::empty()).unwrap();
+    let exposed = listed(&edge.send(request).await, "access-control-expose-headers");
+    for name in ["retry-after", "x-visitor-token", "x-next-cursor"] {
+        assert!(exposed.iter().any(|header| header == name), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn json_and_pages_are_compressed_and_streams_are_not() {
     let edge = edge();
     let token = edge.session("alice");

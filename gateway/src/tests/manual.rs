@@ -2,10 +2,10 @@
 
 use crate::testing::{
     log,
-    world::{edge, read, refusal},
+    world::{edge, post, read, refusal},
 };
 use serde_json::json;
-use switchboard_domain::Status;
+use switchboard_domain::{BuiltinRole, Status};
 
 #[tokio::test]
 async fn asking_for_a_human_shows_the_session_as_it_is_then() {
@@ -63,4 +63,29 @@ async fn nobody_writes_as_somebody_else() {
     let foreign = edge.token("mallory");
     let response = edge.post("/api/manual/messages", &foreign, &with("user")).await;
     assert_eq!(refusal(response).await, (403, "NOT_YOUR_SESSION".into()));
+}
+
+#[tokio::test]
+async fn an_agent_who_is_a_customer_in_the_same_browser_is_the_customer_of_his_own_session() {
+    let edge = edge();
+    let visitor = edge.session("alice");
+    let agent = edge.access(BuiltinRole::Agent.permissions());
+    let cookies = format!("{}={visitor}; at={agent}", edge.app.settings.visitor.cookie);
+    let send = async |path: &str, body: serde_json::Value| {
+        let request = post(path, "").header("cookie", &cookies);
+        edge.send(request.body(body.to_string().into()).unwrap()).await
+    };
+    let escalate = send("/api/manual/escalate", json!({ "session_name": "alice" })).await;
+    assert_eq!(escalate.status(), 200);
+    let said = json!({ "session_name": "alice", "role": "user", "content": "在吗" });
+    assert_eq!(send("/api/manual/messages", said).await.status(), 200);
+    // Of other sessions he is no customer, and what he says as an agent is said as an agent.
+    edge.session("bob");
+    let foreign = json!({ "session_name": "bob", "role": "user", "content": "在吗" });
+    let response = send("/api/manual/messages", foreign).await;
+    assert_eq!(refusal(response).await, (403, "NOT_YOUR_SESSION".into()));
+    let as_agent = json!({ "session_name": "alice", "role": "agent", "content": "您好",
+        "agent_info": { "agent_id": "somebody" } });
+    let response = send("/api/manual/messages", as_agent).await;
+    assert_eq!(refusal(response).await, (403, "IDENTITY_MISMATCH".into()));
 }

@@ -65,3 +65,19 @@ async fn the_document_is_for_people_of_the_shop() {
         assert_eq!(refusal(edge.send(put).await).await, expected);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_published_before_is_paged_through() {
+    let edge = edge();
+    let token = edge.access(switchboard_domain::BuiltinRole::Agent.permissions());
+    let (status, body) = read(edge.get("/api/v1/hours/versions?limit=2", &token).await).await;
+    assert_eq!((status.as_u16(), &body["data"]["next_before"]), (200, &json!(2)), "{body}");
+    assert_eq!((&body["data"]["items"][0]["version"], &body["data"]["has_more"]), (&json!(3), &json!(true)));
+    let (_, body) = read(edge.get("/api/v1/hours/versions?before=2", &token).await).await;
+    assert_eq!(body["data"]["next_before"], json!(null));
+    assert_eq!(body["data"]["items"].as_array().unwrap().len(), 1);
+    for bad in ["limit=21", "limit=0", "before=0", "before=x"] {
+        let (status, _) = read(edge.get(&format!("/api/v1/hours/versions?{bad}"), &token).await).await;
+        assert_eq!(status, 422, "{bad}");
+    }
+}

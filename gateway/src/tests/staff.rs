@@ -6,7 +6,7 @@ use crate::{
         START_MS,
         peers::refuse,
         token::{AGENT, LOGIN},
-        world::{Edge, edge_with, read, refusal},
+        world::{Edge, edge_with, post, read, refusal},
     },
 };
 use http::Method;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use switchboard_domain::{ErrorKind, Permission, Permissions};
 
 /// An edge that counts nothing.
-fn patient() -> Edge {
+pub(super) fn patient() -> Edge {
     edge_with(|settings| {
         let rate = &mut settings.rate;
         (rate.auth_per_minute, rate.write_per_minute, rate.read_per_minute) = (0, 0, 0);
@@ -40,7 +40,9 @@ async fn every_route_lets_in_whom_it_declares_and_nobody_else() {
     let guarded: Vec<(Declared, Permission)> = declared
         .into_iter()
         .filter_map(|route| match route.access {
-            Access::Agent(permission) | Access::Either(permission) => Some((route, permission)),
+            Access::Agent(permission) | Access::AgentOrNobody(permission) | Access::Either(permission) => {
+                Some((route, permission))
+            }
             Access::Public | Access::Visitor => None,
         })
         .collect();
@@ -76,7 +78,7 @@ async fn every_route_lets_in_whom_it_declares_and_nobody_else() {
 }
 
 /// Sends a request with all permissions and gives the answer and the call that it led to.
-async fn ask(edge: &Edge, method: Method, path: &str, body: Value) -> (Value, String) {
+pub(super) async fn ask(edge: &Edge, method: Method, path: &str, body: Value) -> (Value, String) {
     edge.world.accounts.lock().calls.clear();
     let token = edge.access(Permissions::all());
     let (status, answer) = read(edge.call(&method, path, &token, &body).await).await;
@@ -188,6 +190,43 @@ async fn other_peoples_accounts_roles_and_keys() {
 }
 
 #[tokio::test]
+async fn who_does_not_manage_accounts_sees_colleagues_from_outside() {
+    let edge = patient();
+    let token = edge.access(Permissions::of(&[Permission::AccountSelf, Permission::AgentsRead]));
+    let (status, told) = read(edge.get("/api/agents/xiaoming", &token).await).await;
+    let wanted = json!({ "id": AGENT, "username": "xiaoming", "name": "王小明", "status": "online",
+        "role": "agent", "max_sessions": 5 });
+    assert_eq!((status.as_u16(), &told["agent"]), (200, &wanted));
+    let (told, _) = ask(&edge, Method::GET, "/api/agents/xiaoming", json!({})).await;
+    assert_eq!(told["agent"]["totp_enabled"], false);
+}
+
+#[tokio::test]
+async fn what_makes_something_is_sent_on_with_its_key() {
+    let edge = patient();
+    let token = edge.access(Permissions::all());
+    let send = async |path: &str, body: Value| {
+        let request = post(path, &token).header("idempotency-key", "k");
+        assert_eq!(edge.send(request.body(body.to_string().into()).unwrap()).await.status(), 200);
+        edge.world.accounts.lock().repeats.pop().unwrap().unwrap()
+    };
+    let agent = async |name: &str, password: &str| {
+        send("/api/agents", json!({ "username": "li", "password": password, "name": name })).await
+    };
+    let key = async |name: &str| send("/api/api-keys", json!({ "name": name, "permissions": [] })).await;
+    let tag = async |name: &str| send("/api/tags", json!({ "name": name, "color": "#00ff00" })).await;
+    assert_eq!(tag("n").await, tag("n").await);
+    assert_ne!(tag("n").await, tag("m").await);
+    let (one, other) = (agent("李", "p").await, agent("黎", "p").await);
+    assert_eq!((one.key.as_str(), one.fingerprint.len()), ("k", 64));
+    assert_ne!(one.fingerprint, other.fingerprint);
+    // Of passwords no quick digest is made.
+    assert_eq!(agent("李", "q").await, one);
+    assert_eq!(key("n").await, key("n").await);
+    assert_ne!(key("n").await, key("m").await);
+}
+
+#[tokio::test]
 async fn what_cannot_be_meant_is_refused_at_the_edge() {
     let edge = patient();
     let token = edge.access(Permissions::all());
@@ -245,11 +284,12 @@ async fn what_cannot_be_meant_is_refused_at_the_edge() {
 async fn refusals_speak_as_clients_of_the_original_expect() {
     let edge = patient();
     let token = edge.access(Permissions::all());
-    let role = json!({ "role": "agent" });
+    let disabled = json!({ "disabled": true });
     for (method, path, body, kind, code, status, detail) in [
         ("GET", "/agents/x", json!({}), ErrorKind::NotFound, "AGENT_NOT_FOUND", 404, "坐席不存在"),
-        ("PUT", "/agents/x", role, ErrorKind::Conflict, "LAST_ADMIN", 400, "不能降级最后一个管理员"),
-        ("DELETE", "/agents/x", json!({}), ErrorKind::Conflict, "LAST_ADMIN", 400, "不能删除最后一个管理员"),
+        // The words are those of the part that refuses.
+        ("PUT", "/agents/x", disabled, ErrorKind::Invalid, "LAST_ADMIN", 400, "somebody has it"),
+        ("DELETE", "/agents/x", json!({}), ErrorKind::Invalid, "LAST_ADMIN", 400, "somebody has it"),
         (
             "POST",
             "/agents",

@@ -1,13 +1,16 @@
 //! The workbench's cookies: set by logging in, rotated by refreshing, taken away by logging out, useless to other sites.
 
 use crate::testing::{
-    peers::login::{PASSWORD, REFRESH},
+    peers::{
+        login::{PASSWORD, REFRESH},
+        refuse,
+    },
     world::{Edge, edge, edge_with, post, read, refusal},
 };
 use axum::{body::Body, response::Response};
 use http::{Method, Request};
 use serde_json::{Value, json};
-use switchboard_domain::BuiltinRole;
+use switchboard_domain::{BuiltinRole, ErrorKind};
 
 fn cookies(response: &Response) -> Vec<String> {
     let lines = response.headers().get_all("set-cookie");
@@ -191,4 +194,30 @@ async fn a_changed_password_goes_on_where_it_was_changed() {
     assert_eq!((&told["message"], told.get("access_token")), (&json!("密码修改成功"), None));
     let (_, told) = read(edge.post("/api/agent/change-password", &token, &body).await).await;
     assert!(told["access_token"].is_string());
+}
+
+#[tokio::test]
+async fn a_browser_logs_out_with_what_it_still_has() {
+    let edge = edge();
+    let token = edge.access(BuiltinRole::Agent.permissions());
+    let send = async |cookie: &str, site: &str| {
+        let request = post("/api/agent/logout", "").header("cookie", cookie).header("sec-fetch-site", site);
+        edge.world.accounts.lock().calls.clear();
+        let response = edge.send(request.body("{}".into()).unwrap()).await;
+        let gone = cookies(&response).iter().filter(|line| line.contains("=; Path=/; Max-Age=0;")).count();
+        let calls: Vec<String> = edge.world.accounts.lock().calls.clone();
+        let calls: Vec<&str> = calls.iter().filter_map(|call| call.split(' ').next()).collect();
+        (response.status().as_u16(), gone, calls.join(" "))
+    };
+    let same = "same-origin";
+    assert_eq!(send(&format!("at={token}; rt={REFRESH}"), same).await, (200, 2, "log_out".into()));
+    // The access token has ended.
+    assert_eq!(send(&format!("at=e30.e30.x; rt={REFRESH}"), same).await, (200, 2, "refresh log_out".into()));
+    // So has the login.
+    assert_eq!(send("rt=rt-0", same).await, (200, 2, "refresh".into()));
+    assert_eq!(send("", same).await, (401, 2, String::new()));
+    // Nobody else's page logs a browser out.
+    assert_eq!(send(&format!("rt={REFRESH}"), "cross-site").await, (403, 0, String::new()));
+    edge.world.accounts.lock().refuse_next = Some(refuse(ErrorKind::Unavailable, "UNAVAILABLE", "away"));
+    assert_eq!(send(&format!("rt={REFRESH}"), same).await, (503, 2, "refresh".into()));
 }

@@ -42,6 +42,7 @@ fn outcome(access: Access, visitor: Option<Visitor>, agent: Option<Agent>, param
     let caller = Caller { visitor, agent, ip: ClientIp(std::net::Ipv4Addr::LOCALHOST.into()) };
     let params: Vec<String> = params.iter().map(|param| (*param).to_owned()).collect();
     match access.admit(&edge.app, caller, true, &params) {
+        Ok(Caller { visitor: Some(_), agent: Some(_), .. }) => "both".into(),
         Ok(caller) => match caller.principal() {
             Principal::Anonymous => "nobody".into(),
             Principal::Visitor(_) => "visitor".into(),
@@ -66,6 +67,10 @@ fn a_route_takes_those_it_is_for() {
         (Access::Agent(read), v(), None, "AGENT_TOKEN_REQUIRED"),
         (Access::Agent(read), None, a(), "agent"),
         (Access::Agent(Permission::AuditRead), None, a(), "PERMISSION_REQUIRED"),
+        (Access::AgentOrNobody(read), None, None, "nobody"),
+        (Access::AgentOrNobody(read), v(), None, "nobody"),
+        (Access::AgentOrNobody(read), None, a(), "agent"),
+        (Access::AgentOrNobody(Permission::AuditRead), None, a(), "PERMISSION_REQUIRED"),
         (Access::Either(read), None, None, "TOKEN_REQUIRED"),
         (Access::Either(read), v(), None, "visitor"),
         (Access::Either(read), None, a(), "agent"),
@@ -83,7 +88,9 @@ fn a_browser_with_both_cookies_is_the_customer_on_his_own_session_only() {
         (Access::Agent(Permission::SessionsRead), &["alice"], "agent"),
         (Access::Either(Permission::SessionsRead), &["alice"], "visitor"),
         (Access::Either(Permission::SessionsRead), &["bob"], "agent"),
-        (Access::Either(Permission::SessionsRead), &[], "agent"),
+        // The body says which session it is about.
+        (Access::Either(Permission::SessionsRead), &[], "both"),
+        (Access::Either(Permission::AuditRead), &[], "visitor"),
     ] {
         let (visitor, agent) = both();
         assert_eq!(outcome(access, visitor, agent, params), wanted, "{access} {params:?}");

@@ -1,7 +1,7 @@
 //! Records as RFC 4180, for spreadsheets: no cell can become a formula.
 
 use std::fmt::Write as _;
-use switchboard_domain::{ServiceName, Timestamp};
+use switchboard_domain::ServiceName;
 use switchboard_proto::audit::v1::Record;
 
 const HEAD: &str =
@@ -11,7 +11,7 @@ const HEAD: &str =
 pub(super) fn write(records: Vec<(ServiceName, Record)>) -> String {
     let mut file = format!("\u{feff}{HEAD}\r\n");
     for (source, record) in records {
-        let at = crate::view::seconds(Timestamp::from_millis(record.at_ms));
+        let at = crate::view::time(record.at_ms);
         let _ = write!(file, "{},{},{at:.3}", source.as_str(), record.seq); // writing to a String cannot fail
         for text in [
             &record.actor,

@@ -54,6 +54,7 @@ impl auth::accounts_service_server::AccountsService for FakeAccounts {
     async fn create_agent(&self, request: Request<auth::CreateAgentRequest>) -> Answer<auth::AgentResponse> {
         let asked = request.into_inner();
         note(&self.0, "create_agent", &format!("{} {}", asked.username, asked.max_sessions))?;
+        self.0.accounts.lock().repeats.push(asked.idempotency);
         Ok(told())
     }
 
@@ -140,7 +141,9 @@ impl auth::accounts_service_server::AccountsService for FakeAccounts {
         &self,
         request: Request<auth::CreateApiKeyRequest>,
     ) -> Answer<auth::CreateApiKeyResponse> {
-        note(&self.0, "create_api_key", &format!("{:?}", request.into_inner().expires_at_ms))?;
+        let asked = request.into_inner();
+        note(&self.0, "create_api_key", &format!("{:?}", asked.expires_at_ms))?;
+        self.0.accounts.lock().repeats.push(asked.idempotency);
         Ok(Response::new(auth::CreateApiKeyResponse { key: Some(key()), secret: "swb_abc".into() }))
     }
 

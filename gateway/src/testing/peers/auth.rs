@@ -33,4 +33,27 @@ impl auth::agent_auth_service_server::AgentAuthService for FakeAuth {
         let expires_at_ms = START_MS + 7 * 24 * 3_600_000;
         Ok(Response::new(auth::IssueVisitorTokenResponse { token, expires_at_ms }))
     }
+    async fn issue_event_ticket(
+        &self,
+        request: Request<auth::IssueEventTicketRequest>,
+    ) -> Result<Response<auth::IssueEventTicketResponse>, Status> {
+        let mut tickets = self.0.tickets.lock();
+        let ticket = format!("ticket-{}", tickets.len());
+        tickets.insert(ticket.clone(), request.into_inner());
+        Ok(Response::new(auth::IssueEventTicketResponse { ticket, expires_at_ms: START_MS + 30_000 }))
+    }
+
+    async fn redeem_event_ticket(
+        &self,
+        request: Request<auth::RedeemEventTicketRequest>,
+    ) -> Result<Response<auth::RedeemEventTicketResponse>, Status> {
+        let request = request.into_inner();
+        let made = self.0.tickets.lock().remove(&request.ticket);
+        match made.filter(|made| made.session == request.session && made.origin == request.origin) {
+            Some(made) => {
+                Ok(Response::new(auth::RedeemEventTicketResponse { holder_json: made.holder_json }))
+            }
+            None => Err(refuse(ErrorKind::Unauthenticated, "INVALID_TICKET", "used")),
+        }
+    }
 }

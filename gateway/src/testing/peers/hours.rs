@@ -47,6 +47,23 @@ impl wire::hours_service_server::HoursService for FakeHours {
         Ok(Response::new(wire::GetHoursResponse { published, hours, warnings: Vec::new() }))
     }
 
+    async fn list_hours_versions(
+        &self,
+        request: Request<wire::ListHoursVersionsRequest>,
+    ) -> Result<Response<wire::ListHoursVersionsResponse>, Status> {
+        let wire::ListHoursVersionsRequest { before, limit } = request.into_inner();
+        let newest = if before == 0 { 3 } else { before - 1 };
+        let version = |version| wire::HoursVersion {
+            version,
+            document: OFFICE.to_owned(),
+            by: "agent:x".into(),
+            at_ms: 1500,
+        };
+        let versions: Vec<_> = (1..=newest).rev().take(limit as usize).map(version).collect();
+        let has_more = versions.last().is_some_and(|last| last.version > 1);
+        Ok(Response::new(wire::ListHoursVersionsResponse { versions, has_more }))
+    }
+
     async fn put_hours(
         &self,
         _: Request<wire::PutHoursRequest>,

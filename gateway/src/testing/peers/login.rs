@@ -8,6 +8,7 @@ use switchboard_mesh::CallContext;
 use switchboard_proto::agentauth::v1::{
     self as auth, list_revocations_response::Revocation, list_revocations_response::revocation::What,
 };
+use switchboard_proto::common::v1::Idempotency;
 use tonic::{Request, Response, Status};
 
 pub(crate) const PASSWORD: &str = "a password of some length";
@@ -23,6 +24,8 @@ pub(crate) struct Accounts {
     pub(crate) api_keys_asked: u32,
     /// What was asked, on whose behalf: `change_password agent:agt_…:1`.
     pub(crate) calls: Vec<String>,
+    /// The keys of those that make something.
+    pub(crate) repeats: Vec<Option<Idempotency>>,
     pub(crate) refuse_next: Option<Status>,
 }
 

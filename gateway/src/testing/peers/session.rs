@@ -121,6 +121,7 @@ impl wire::session_service_server::SessionService for FakeSession {
             epoch: EPOCH,
             reset,
             tail: if reset { entries_to_wire(&messages) } else { Vec::new() },
+            insight: None,
         };
         let turn = kept.session.turn.map(|turn| turn.to_string());
         let caught_up = subscribe_response::CaughtUp { seq: head.get(), turn };
@@ -181,9 +182,6 @@ impl wire::session_service_server::SessionService for FakeSession {
         &self,
         _: Request<wire::SetConversationRequest>,
     ) -> Result<Response<wire::CommandResponse>, Status> {
-        unused()
-    }
-    async fn list(&self, _: Request<wire::ListRequest>) -> Result<Response<wire::ListResponse>, Status> {
         unused()
     }
     async fn lease_events(
