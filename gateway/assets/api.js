@@ -6,6 +6,8 @@ import { parseObject } from "./sse.js";
 const REQUEST_TIMEOUT_MS = 12_000;
 /** How long an open answer stream may stay silent before it counts as broken. */
 const STREAM_IDLE_MS = 45_000;
+/** Earlier messages that are fetched at once. */
+const PAGE = 50;
 
 export class ApiError extends Error {
   constructor({ status, code = null, detail = null, retryAfter = null }) {
@@ -91,6 +93,11 @@ export function createApi(base) {
     session: async (session) => (await json(`sessions/${encodeURIComponent(session)}`)).data.session,
     escalate: (session, key) =>
       json("manual/escalate", { body: { session_name: session, reason: "user_request" }, key }),
+    cancelWait: (session, key) => json(`sessions/${encodeURIComponent(session)}/cancel`, { body: {}, key }),
+    typing: (session) => json(`sessions/${encodeURIComponent(session)}/typing`, { body: {} }),
+    reach: (session, reach) => json(`sessions/${encodeURIComponent(session)}/receipts`, { body: reach }),
+    earlier: async (session, before) =>
+      (await json(`sessions/${encodeURIComponent(session)}/messages?before=${before}&limit=${PAGE}`)).data,
     manualMessage: (session, content, cmid) =>
       json("manual/messages", { body: { session_name: session, role: "user", content, client_message_id: cmid } }),
 

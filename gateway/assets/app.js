@@ -5,6 +5,7 @@ import { backoffMs, createEvents } from "./events.js";
 import { chooseLanguage, createI18n, otherLanguage } from "./i18n.js";
 import { selectItems } from "./items.js";
 import { createOutbox } from "./outbox.js";
+import { createReceipts, createTyping } from "./signals.js";
 import { parseObject } from "./sse.js";
 import { hasGap, initialState, reduce } from "./state.js";
 import { createView } from "./view.js";
@@ -51,7 +52,7 @@ const tab = keep(() => sessionStorage);
 // ---- state ----
 
 const store = { state: initialState(), dispatch };
-let isEscalating = false;
+const busy = { escalating: false, cancelling: false };
 let unseen = 0;
 let i18n = createI18n(chooseLanguage(local.get(LANGUAGE_KEY), navigator.languages ?? [navigator.language]));
 let bot = { isKnown: false, name: "", welcome: "", icon: "./logo.svg" };
@@ -66,6 +67,7 @@ function dispatch(action) {
   if (store.state.dividers !== before.dividers) saveDividers();
   if (hasGap(store.state) && !hasGap(before)) events.refresh();
   if (action.type === "event" && document.hidden) countUnseen(before);
+  receipts.look();
   schedulePaint();
 }
 
@@ -79,7 +81,8 @@ function schedulePaint() {
 
 function paint() {
   isPaintDue = false;
-  view.render(store.state, selectItems(store.state), { isEscalating });
+  view.render(store.state, selectItems(store.state), busy);
+  receipts.look();
 }
 
 /** Unsent messages outlive a reload of the tab. */
@@ -181,7 +184,7 @@ const events = createEvents({
       return false;
     }
   },
-  onEvent: (event, id) => dispatch({ type: "event", event, id }),
+  onEvent: (event, id) => dispatch({ type: "event", event, id, at: Date.now() }),
   onConnection: (value) => dispatch({ type: "connection", value }),
 });
 
@@ -190,16 +193,28 @@ const outbox = createOutbox({
   store,
   recover,
   onAnswerFailed: () => view.toast(i18n.t("toast.answerFailed")),
+  // The answer that counts comes with the events, unless they have just broken off.
+  onReplaced: () => store.state.connection === "open" || events.refresh(),
 });
+
+const typing = createTyping({ api, store });
+const receipts = createReceipts({ api, store, seen: () => (document.hidden ? 0 : view.seen()) });
 
 const view = createView({
   max: MAX_CHARACTERS,
   base: document.baseURI,
   handlers: {
-    submit: (content) => outbox.submit(uuid(), content),
+    submit: (content) => {
+      typing.reset();
+      outbox.submit(uuid(), content);
+    },
+    writing: () => typing.touch(),
+    looked: () => receipts.look(),
     retry: (cmid) => outbox.retry(cmid),
     remove: (cmid) => dispatch({ type: "dropped", cmid }),
     escalate,
+    cancelWait,
+    earlier,
     newConversation,
     language: () => setLanguage(otherLanguage(i18n.language)),
   },
@@ -218,23 +233,53 @@ async function attemptThrice(work) {
   }
 }
 
-async function escalate() {
-  if (isEscalating) return;
-  isEscalating = true;
+/** A request about the status, once at a time; what the server answers counts until the events say more. */
+async function changeStatus(flag, work, explain) {
+  if (busy[flag]) return;
+  busy[flag] = true;
   schedulePaint();
-  const key = uuid();
+  const before = store.state.statusSeq;
   try {
-    const { data } = await attemptThrice(() => api.escalate(store.state.session, key));
-    if (data?.status && store.state.status === "bot_active") {
+    const { data } = await attemptThrice(work);
+    if (data?.status && store.state.statusSeq === before) {
       dispatch({ type: "status", status: data.status, agentName: data.assigned_agent?.name });
     }
-    view.focusInput();
   } catch (error) {
-    const isManual = error.code === "MANUAL_IN_PROGRESS";
-    view.toast(i18n.t(isManual ? "toast.alreadyManual" : "toast.escalateFailed"));
+    const key = explain(error);
+    if (key) view.toast(i18n.t(key));
   } finally {
-    isEscalating = false;
+    busy[flag] = false;
     schedulePaint();
+  }
+}
+
+function escalate() {
+  const [session, key] = [store.state.session, uuid()];
+  const explain = (error) => (error.code === "MANUAL_IN_PROGRESS" ? "toast.alreadyManual" : "toast.escalateFailed");
+  view.focusInput();
+  return changeStatus("escalating", () => api.escalate(session, key), explain);
+}
+
+function cancelWait() {
+  const [session, key] = [store.state.session, uuid()];
+  // Somebody was faster; the banner shows who.
+  const explain = (error) => (error.code === "INVALID_STATUS" ? null : "toast.cancelFailed");
+  view.focusInput();
+  return changeStatus("cancelling", () => api.cancelWait(session, key), explain);
+}
+
+async function earlier() {
+  const { session, log, earlier: known } = store.state;
+  if (known.loading || log.length === 0) return;
+  const before = log[0].seq;
+  dispatch({ type: "earlier_asked" });
+  try {
+    const page = await attemptThrice(() => api.earlier(session, before));
+    if (store.state.session !== session) return;
+    dispatch({ type: "earlier", before, messages: page.messages ?? [], hasMore: page.has_more === true });
+  } catch {
+    dispatch({ type: "earlier_failed" });
+    view.toast(i18n.t("toast.earlierFailed"));
   }
 }
 
@@ -288,8 +333,14 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   unseen = 0;
   view.title(0);
+  receipts.look();
 });
-setInterval(() => view.tick(), 1000);
+setInterval(() => {
+  view.tick();
+  dispatch({ type: "tick", now: Date.now() });
+  // A promise is kept or passes without an event.
+  if (store.state.status === "after_hours_email") schedulePaint();
+}, 1000);
 
 dress(i18n.language);
 paint();

@@ -22,7 +22,17 @@ const TEXTS = {
     counter: "{count} of {max} characters",
     tooLong: "{over} over the limit",
     sending: "Sending…",
-    sent: "Sent",
+    "receipt.sent": "Sent",
+    "receipt.delivered": "Delivered",
+    "receipt.read": "Read",
+    earlier: "Load earlier messages",
+    loadingEarlier: "Loading…",
+    cancelWait: "Cancel waiting",
+    cancelWaitLabel: "Cancel waiting and go on with the assistant",
+    withdraw: "Withdraw",
+    withdrawLabel: "Withdraw the request and go on with the assistant only",
+    moment: "{instant} ({zone})",
+    isTyping: "{name} is typing…",
     retry: "Try again",
     remove: "Remove",
     interrupted: "This answer was interrupted",
@@ -33,11 +43,34 @@ const TEXTS = {
     newMessages: "New messages",
     toBottom: "Go to the newest message",
     "status.bot_active": "AI assistant",
-    "status.pending_manual": "Waiting for a colleague. Keep writing, nothing gets lost",
-    "status.queue": "Waiting for a colleague. You are number {position} in the queue",
+    "status.pending_manual": "Waiting for a colleague",
+    "status.next": "You are next",
+    "status.queue": "You are number {position} in the queue",
     "status.manual_live": "You are talking to {name}",
-    "status.after_hours_email": "Our team is off duty. Your request is noted; leave your e-mail address and we will reply",
+    "status.after_hours_email": "Our team is off duty",
+    "status.due": "Our team is back",
     "status.closed": "This conversation has ended. Write a message to start again",
+    "detail.keepWriting": "Keep writing, nothing gets lost",
+    "detail.wait": "Estimated wait: {duration}",
+    "detail.unknownWait": "The wait cannot be estimated yet",
+    "detail.waiting": "{total} waiting",
+    "detail.promise": "We will reply here from {when}. Until then the assistant answers",
+    "detail.noPromise": "We will reply here as soon as we open. Until then the assistant answers",
+    "detail.due": "A colleague will take up your request. Until then the assistant answers",
+    "duration.moment": "less than a minute",
+    "duration.minutes": "about {count} min",
+    "duration.hours": "about {count} h",
+    "notice.waiting": "A colleague was called and will join you shortly.",
+    "notice.ai_unavailable": "Our assistant cannot answer right now. A colleague was called, please hold on.",
+    "notice.answer_broke_off": "The answer broke off. A colleague was called, please hold on.",
+    "notice.after_hours": "We are closed right now. Your request went to our team; we will get back to you when we open.",
+    "notice.after_hours_until": "We are closed right now. Your request went to our team; we will get back to you from {when}.",
+    "notice.wait_cancelled": "You are no longer waiting for a colleague. The assistant continues.",
+    "notice.taken_over": "{agent} has joined the conversation",
+    "notice.transferred": "The conversation went from {from} to {to}",
+    "notice.owner_lost": "Your contact lost the connection. We are looking for another colleague, please hold on.",
+    "notice.released": "The conversation with our team has ended. The assistant continues.",
+    "notice.closed": "The conversation has ended. Thank you for contacting us.",
     "connection.connecting": "Connecting…",
     "connection.open": "Connected",
     "connection.reconnecting": "Reconnecting…",
@@ -53,6 +86,8 @@ const TEXTS = {
     wait: "Possible again in {seconds} s.",
     "toast.answerFailed": "The answer could not be completed. Please ask again or talk to a human.",
     "toast.escalateFailed": "We could not reach the team. Please try again.",
+    "toast.cancelFailed": "The waiting could not be cancelled. Please try again.",
+    "toast.earlierFailed": "Earlier messages could not be loaded. Please try again.",
     "toast.alreadyManual": "You are already talking to a colleague.",
     "toast.newFailed": "The new conversation could not be started. Please try again.",
     "toast.sessionRenewed": "Your earlier conversation has expired, a new one was started.",
@@ -78,7 +113,17 @@ const TEXTS = {
     counter: "{count} / {max} 字",
     tooLong: "超出 {over} 字",
     sending: "发送中…",
-    sent: "已发送",
+    "receipt.sent": "已发送",
+    "receipt.delivered": "已送达",
+    "receipt.read": "已读",
+    earlier: "查看更早的消息",
+    loadingEarlier: "正在加载…",
+    cancelWait: "取消等待",
+    cancelWaitLabel: "取消等待，继续使用智能助手",
+    withdraw: "撤回请求",
+    withdrawLabel: "撤回请求，继续只使用智能助手",
+    moment: "{instant}（{zone}）",
+    isTyping: "{name} 正在输入…",
     retry: "重新发送",
     remove: "删除",
     interrupted: "回答已中断",
@@ -89,11 +134,34 @@ const TEXTS = {
     newMessages: "有新消息",
     toBottom: "查看最新消息",
     "status.bot_active": "AI 智能助手为您服务",
-    "status.pending_manual": "正在等待人工客服，您可以继续留言",
-    "status.queue": "正在等待人工客服，您排在第 {position} 位",
+    "status.pending_manual": "正在等待人工客服",
+    "status.next": "下一位就是您",
+    "status.queue": "您排在第 {position} 位",
     "status.manual_live": "{name} 正在为您服务",
-    "status.after_hours_email": "当前为非工作时间，您的问题已记录。请留下邮箱，我们会尽快回复",
+    "status.after_hours_email": "当前为非工作时间",
+    "status.due": "客服团队已上班",
     "status.closed": "本次对话已结束，发送消息即可重新开始",
+    "detail.keepWriting": "您可以继续留言，内容不会丢失",
+    "detail.wait": "预计等待：{duration}",
+    "detail.unknownWait": "暂时无法估计等待时间",
+    "detail.waiting": "共 {total} 人等待",
+    "detail.promise": "我们会从 {when} 起在这里联系您，在此之前由智能助手回答",
+    "detail.noPromise": "上班后我们会尽快在这里联系您，在此之前由智能助手回答",
+    "detail.due": "客服会尽快处理您的请求，在此之前由智能助手回答",
+    "duration.moment": "不到 1 分钟",
+    "duration.minutes": "约 {count} 分钟",
+    "duration.hours": "约 {count} 小时",
+    "notice.waiting": "已为您转接人工客服，客服会尽快接入。",
+    "notice.ai_unavailable": "智能助手暂时无法回答，已为您转接人工客服，请稍候。",
+    "notice.answer_broke_off": "刚才的回答中断了，已为您转接人工客服，请稍候。",
+    "notice.after_hours": "当前为非工作时间，您的请求已转给客服团队，我们会在下个工作时间尽快联系您。",
+    "notice.after_hours_until": "当前为非工作时间，您的请求已转给客服团队，我们会从 {when} 起尽快联系您。",
+    "notice.wait_cancelled": "已取消等待人工客服，智能助手继续为您服务",
+    "notice.taken_over": "客服 {agent} 已接入，正在为您服务",
+    "notice.transferred": "会话已从 {from} 转接至 {to}",
+    "notice.owner_lost": "您的客服暂时离线，正在为您转接其他客服，请稍候。",
+    "notice.released": "人工服务已结束，智能助手继续为您服务",
+    "notice.closed": "会话已结束，感谢您的咨询",
     "connection.connecting": "正在连接…",
     "connection.open": "已连接",
     "connection.reconnecting": "正在重新连接…",
@@ -109,6 +177,8 @@ const TEXTS = {
     wait: "{seconds} 秒后可重试。",
     "toast.answerFailed": "回答未能完成，请重新提问或转人工。",
     "toast.escalateFailed": "暂时无法转接人工，请重试。",
+    "toast.cancelFailed": "暂时无法取消等待，请重试。",
+    "toast.earlierFailed": "暂时无法加载更早的消息，请重试。",
     "toast.alreadyManual": "人工客服已在为您服务。",
     "toast.newFailed": "无法开始新对话，请重试。",
     "toast.sessionRenewed": "之前的对话已过期，已为您开始新的对话。",
@@ -129,6 +199,9 @@ export function chooseLanguage(remembered, preferred) {
 export function createI18n(language) {
   const locale = language === "zh" ? "zh-CN" : "en";
   const time = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
+  const dayTime = { weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+  const instant = new Intl.DateTimeFormat(locale, dayTime);
+  const zone = new Intl.DateTimeFormat(locale, { timeZoneName: "short" });
   const date = new Intl.DateTimeFormat(locale, { weekday: "short", month: "short", day: "numeric" });
 
   /** The text for `key` with `{name}` places filled from `values`. */
@@ -143,11 +216,27 @@ export function createI18n(language) {
     return daysAgo === 1 ? t("yesterday") : date.format(at);
   }
 
+  /** A wait of `seconds`, in words, never more exact than it is known. */
+  function duration(seconds) {
+    if (seconds < 60) return t("duration.moment");
+    const minutes = Math.ceil(seconds / 60);
+    if (minutes < 90) return t("duration.minutes", { count: minutes });
+    return t("duration.hours", { count: Math.round(minutes / 60) });
+  }
+
+  /** An instant with day and time, on the clock of whoever looks at the page. */
+  function moment(at) {
+    const name = zone.formatToParts(at).find((part) => part.type === "timeZoneName")?.value ?? "";
+    return t("moment", { instant: instant.format(at), zone: name });
+  }
+
   return {
     language,
     locale,
     t,
     day,
+    duration,
+    moment,
     time: (at) => time.format(at),
     has: (key) => key in TEXTS[language],
   };

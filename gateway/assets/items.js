@@ -1,5 +1,7 @@
 // From state to what is drawn, in order: log, dividers, and the tail. Pure; the view only paints.
 
+import { readNotice } from "./notices.js";
+import { receiptOf } from "./people.js";
 import { answerText } from "./state.js";
 
 /** One flat list of `message` and `divider` items with stable keys. */
@@ -17,7 +19,7 @@ export function selectItems(state) {
   };
   for (const entry of state.log) {
     divideUntil((divider) => divider.after < entry.seq);
-    items.push(fromEntry(entry));
+    items.push(fromEntry(entry, state));
   }
   for (const waiting of state.tail) {
     if (waiting.kind === "own") divideUntil((divider) => divider.at <= waiting.at);
@@ -29,8 +31,9 @@ export function selectItems(state) {
   return group(items);
 }
 
-function fromEntry(entry) {
+function fromEntry(entry, state) {
   const isOwn = entry.role === "user";
+  const at = entry.timestamp === null ? null : entry.timestamp * 1000;
   return {
     kind: "message",
     // An own message keeps its key when it moves from the tail to the log, so it does not blink.
@@ -40,9 +43,11 @@ function fromEntry(entry) {
     seq: entry.seq,
     state: isOwn ? "sent" : entry.interrupted ? "interrupted" : "done",
     content: entry.content,
-    at: entry.timestamp === null ? null : entry.timestamp * 1000,
+    at,
     sources: entry.sources,
     agentName: entry.agent_name,
+    notice: entry.role === "system" ? readNotice(entry.content, at) : null,
+    receipt: isOwn ? receiptOf(state, entry.seq) : null,
   };
 }
 
@@ -58,6 +63,7 @@ function fromOwn(own) {
     at: own.at,
     sources: [],
     error: own.error,
+    receipt: own.state === "sent" ? "sent" : null,
   };
 }
 
@@ -77,10 +83,10 @@ function fromAnswer(answer) {
   };
 }
 
-/** "Sent" is told once, under the newest message of the visitor, while nothing follows it. */
+/** The newest message of the visitor tells in words how far it has come, while nothing follows it. */
 function markLastSent(items) {
   const last = items[items.length - 1];
-  if (last?.kind === "message" && last.role === "user" && last.state === "sent") last.receipt = true;
+  if (last?.kind === "message" && last.receipt) last.tellsReceipt = true;
 }
 
 const GROUP_GAP_MS = 5 * 60 * 1000;

@@ -41,7 +41,7 @@ function typing(label) {
 /** Who speaks, as shown above the first message of a run. */
 function speaker(item, context) {
   if (item.role === "user") return context.i18n.t("you");
-  if (item.role === "agent") return item.agentName || context.i18n.t("agent");
+  if (item.role === "agent") return plain(item.agentName || context.i18n.t("agent"));
   return context.bot.name || context.i18n.t("assistant");
 }
 
@@ -92,7 +92,8 @@ function meta(item, context) {
     parts.push(make("time", { text: context.i18n.time(item.at), attributes }));
   }
   if (item.state === "sending") parts.push(make("span", { text: context.i18n.t("sending") }));
-  else if (item.receipt) parts.push(make("span", { className: "receipt", text: context.i18n.t("sent") }));
+  // The bubble says the same to those who listen.
+  if (item.tellsReceipt) parts.push(make("span", { className: "receipt", attributes: { "aria-hidden": "true" } }));
   return make("div", { className: "meta", children: parts });
 }
 
@@ -101,10 +102,31 @@ function bubble(item, context) {
   if (item.state === "streaming" && item.content === "") {
     children.push(typing(context.i18n.t("typing", { name: speaker(item, context) })));
   }
+  if (item.receipt) children[0].append(make("span", { className: "tick", attributes: { role: "img", "aria-live": "off" } }));
   const element = make("div", { className: "bubble", attributes: { dir: "auto" }, children });
   // A text that grows would be read out piece by piece; the finished one is read out as a whole.
   if (item.state === "streaming") element.setAttribute("aria-live", "off");
   return element;
+}
+
+/** Shows how far an own message has come. In place, so that nobody has to listen to the message again. */
+export function showReceipt(element, item, context) {
+  const text = item.receipt ? context.i18n.t(`receipt.${item.receipt}`) : "";
+  element.dataset.receipt = item.receipt ?? "";
+  const tick = element.querySelector(".tick");
+  tick?.setAttribute("aria-label", text);
+  if (tick) tick.title = text;
+  const told = element.querySelector(".meta .receipt");
+  if (told) told.textContent = text;
+}
+
+/** The server's own lines in the page's language; others as they are. */
+function note({ content: text, notice }, { i18n }) {
+  if (!notice) return plain(text);
+  if (notice.kind !== "after_hours") return plain(i18n.t(`notice.${notice.kind}`, notice.values));
+  return notice.opens === null
+    ? i18n.t("notice.after_hours")
+    : i18n.t("notice.after_hours_until", { when: i18n.moment(notice.opens) });
 }
 
 /** Fills `element` with the message. It may hold an earlier state of the same message. */
@@ -112,12 +134,15 @@ export function fillMessage(element, item, context) {
   const isGrowing = element.dataset.state === "streaming" && item.state === "streaming" && element.firstChild;
   element.className = `message ${item.role}${item.first ? " first" : ""}${item.last ? " last" : ""}`;
   Object.assign(element.dataset, { testid: "message", role: item.role, seq: item.seq ?? "", state: item.state });
+  // Nobody has to be told what they wrote themselves, least of all each time that its neighbours change.
+  if (item.role === "user") element.setAttribute("aria-live", "off");
   if (isGrowing) {
     element.querySelector(".bubble").replaceWith(bubble(item, context));
     return;
   }
   if (item.role === "system") {
-    element.replaceChildren(make("p", { className: "note", text: plain(item.content), attributes: { dir: "auto" } }));
+    element.dataset.notice = item.notice?.kind ?? "";
+    element.replaceChildren(make("p", { className: "note", text: note(item, context), attributes: { dir: "auto" } }));
     return;
   }
   const isShownName = item.first && item.role !== "user";
@@ -130,4 +155,5 @@ export function fillMessage(element, item, context) {
   if (item.state === "failed") stack.append(failure(item, context));
   else if ((item.last && item.at !== null) || item.state === "sending") stack.append(meta(item, context));
   element.replaceChildren(...(item.role === "user" ? [] : [avatar(item, context)]), stack);
+  showReceipt(element, item, context);
 }

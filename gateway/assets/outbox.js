@@ -10,8 +10,11 @@ import { MANUAL, findOwn } from "./state.js";
 const MAX_ATTEMPTS = 5;
 const LONGEST_RETRY_AFTER_S = 30;
 
-/** `recover(error)` is called when the server no longer knows the session; it makes a new one. */
-export function createOutbox({ api, store, recover, onAnswerFailed }) {
+/**
+ * `recover(error)` is called when the server no longer knows the session; it makes a new one. `onReplaced()`: another
+ * answer than the one that was being read is in the log.
+ */
+export function createOutbox({ api, store, recover, onAnswerFailed, onReplaced }) {
   const attempts = new Map();
   const ways = new Map();
   let chain = Promise.resolve();
@@ -126,8 +129,14 @@ export function createOutbox({ api, store, recover, onAnswerFailed }) {
   }
 
   function endWithError(cmid, frame, progress) {
-    store.dispatch({ type: "post_closed", cmid, broken: true });
     const code = codeOf(frame.code, frame.content);
+    const replaced = code === "ANSWER_REPLACED";
+    store.dispatch({ type: "post_closed", cmid, broken: true, replaced });
+    if (replaced) {
+      mark(cmid, "sent");
+      onReplaced();
+      return;
+    }
     if (progress.kept || !waiting(cmid)) onAnswerFailed();
     else if (code === "SESSION_IN_MANUAL_MODE") repeatLater(cmid, new ApiError({ status: 409, code }));
     else fail(cmid, new ApiError({ status: 400, code }));

@@ -2,8 +2,13 @@
 // The session's log is the truth and is keyed by `seq`; behind it stands the tail: messages of this
 // visitor that are not in the log yet, and answers that are still being written.
 
+import { addEarlier, applyQueue, applyReceipt, applyTyping, nobody, passTime, startOver } from "./people.js";
+
 /** Statuses in which a person, not the assistant, reads what the customer writes. */
 export const MANUAL = new Set(["pending_manual", "manual_live"]);
+
+/** Statuses in which the visitor waits for a person. */
+export const WAITING = new Set(["pending_manual", "after_hours_email"]);
 
 /** The state before anything is known. */
 export function initialState() {
@@ -13,7 +18,6 @@ export function initialState() {
     status: "bot_active",
     statusSeq: -1,
     agentName: null,
-    queuePosition: null,
     head: 0,
     cursor: null,
     connection: "connecting",
@@ -23,6 +27,7 @@ export function initialState() {
     answered: {},
     ended: {},
     dividers: [],
+    ...nobody(),
   };
 }
 
@@ -43,8 +48,8 @@ const HANDLERS = {
       .map((item) => ({ ...item, after: 0 })),
   }),
   snapshot: (state, { session }) => replaceBySnapshot(state, session),
-  event: (state, { event, id }) => {
-    const next = applyEvent(state, event);
+  event: (state, { event, id, at }) => {
+    const next = applyEvent(state, event, at);
     const cursor = id || next.cursor;
     return cursor === next.cursor ? next : { ...next, cursor };
   },
@@ -57,6 +62,11 @@ const HANDLERS = {
     tail: [...state.tail, { kind: "own", cmid, content, at, after: state.head, state: "sending", error: null }],
   }),
   restored: (state, { items }) => ({ ...state, tail: [...state.tail, ...items] }),
+  earlier_asked: (state) => ({ ...state, earlier: { ...state.earlier, loading: true } }),
+  earlier_failed: (state) => ({ ...state, earlier: { ...state.earlier, loading: false } }),
+  earlier: (state, { before, messages, hasMore }) =>
+    addEarlier(state, { before, hasMore, entries: messages.filter((raw) => Number.isInteger(raw.seq)).map(toEntry) }),
+  tick: (state, { now }) => passTime(state, now),
   dropped: (state, { cmid }) => ({ ...state, tail: state.tail.filter((item) => !isOwn(item, cmid)) }),
   delivery: applyDelivery,
   post_delta: applyPostDelta,
@@ -156,7 +166,7 @@ function replaceBySnapshot(state, session) {
     loaded: true,
     status: session.status ?? state.status,
     agentName: agentNameOf(session.assigned_agent),
-    queuePosition: null,
+    ...startOver(history),
     cursor: session.cursor ?? null,
     log: [],
     head: 0,
@@ -177,12 +187,13 @@ function replaceBySnapshot(state, session) {
 
 // ---- events ----
 
-function applyEvent(state, event) {
+function applyEvent(state, event, at = 0) {
   const next = Number.isInteger(event.seq) ? { ...state, head: Math.max(state.head, event.seq) } : state;
   switch (event.type) {
     case "message":
     case "manual_message":
-      return insertEntry(next, event);
+      // Who has just said something is done writing it.
+      return insertEntry(event.role === "agent" ? { ...next, typist: null } : next, event);
     case "status_change":
       return applyStatus(next, event);
     case "turn":
@@ -190,7 +201,11 @@ function applyEvent(state, event) {
     case "delta":
       return applyDelta(next, event);
     case "queue_position":
-      return { ...next, queuePosition: Number.isInteger(event.position) ? event.position : null };
+      return applyQueue(next, event);
+    case "typing":
+      return applyTyping(next, event, at);
+    case "receipt":
+      return applyReceipt(next, event);
     case "reset":
       return event.session ? replaceBySnapshot(next, event.session) : next;
     default:
@@ -205,7 +220,8 @@ function applyStatus(state, event) {
     status: event.status,
     statusSeq: event.seq ?? state.statusSeq,
     agentName: event.status === "manual_live" ? (agentNameOf(event.agent_info) ?? state.agentName) : null,
-    queuePosition: event.status === "pending_manual" ? state.queuePosition : null,
+    queue: WAITING.has(event.status) ? state.queue : null,
+    typist: event.status === "manual_live" ? state.typist : null,
   };
 }
 
@@ -335,9 +351,13 @@ function applyPostDone(state, { cmid, turn_id: turnId, seq, sources }) {
   return patchTail({ ...linked, tail: shown }, test, change);
 }
 
-/** The request ended without `done`. After an error nothing follows; else the events bring the rest. */
-function applyPostClosed(state, { cmid, broken }) {
+/**
+ * The request ended without `done`. After an error nothing follows; else the events bring the rest. What was shown of an
+ * answer that was `replaced` is void: the log has the one that counts.
+ */
+function applyPostClosed(state, { cmid, broken, replaced }) {
   const test = (item) => item.kind === "answer" && item.cmid === cmid;
+  if (replaced) return { ...state, tail: state.tail.filter((item) => !test(item)) };
   const tail = state.tail.filter((item) => !(test(item) && answerText(item) === "" && item.turn_id === null));
   return patchTail({ ...state, tail }, test, { posting: false, ...(broken && { state: "interrupted" }) });
 }

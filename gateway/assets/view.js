@@ -1,15 +1,20 @@
 // Paints the page from items and state. Elements are kept by key, so that only what changed moves.
 
-import { fillMessage, make } from "./message.js";
+import { fillMessage, make, showReceipt } from "./message.js";
+import { createPanel } from "./panel.js";
 
 /** How far from the end the reader may be and still be taken along by new text. */
 const FOLLOW_PX = 96;
 const TOAST_MS = 6_000;
+const HUSH_MS = 500;
 const LONGEST_INPUT_PX = 168;
 
 const byId = (id) => document.getElementById(id);
 
-/** `handlers`: submit(text), retry(cmid), remove(cmid), escalate(), newConversation(), language(). */
+/**
+ * `handlers`: submit(text), writing(), retry(cmid), remove(cmid), escalate(), cancelWait(), earlier(), newConversation(),
+ * language(), looked().
+ */
 export function createView({ handlers, max, base }) {
   const app = byId("app");
   const scroll = byId("scroll");
@@ -19,11 +24,14 @@ export function createView({ handlers, max, base }) {
   const counter = byId("counter");
   const toast = byId("toast");
   const jump = byId("jump");
+  const panel = createPanel({ handlers });
   const shown = new Map();
   let context = { handlers, max, base, i18n: null, bot: null };
   let composing = false;
   let follows = true;
   let toastTimer = null;
+  let hushTimer = null;
+  let newest = 0;
 
   // ---- composer ----
 
@@ -53,7 +61,10 @@ export function createView({ handlers, max, base }) {
     handlers.submit(text);
   }
 
-  input.addEventListener("input", measure);
+  input.addEventListener("input", () => {
+    measure();
+    if (input.value.trim() !== "") handlers.writing();
+  });
   input.addEventListener("compositionstart", () => (composing = true));
   input.addEventListener("compositionend", () => (composing = false));
   input.addEventListener("keydown", (event) => {
@@ -66,7 +77,6 @@ export function createView({ handlers, max, base }) {
     event.preventDefault();
     submit();
   });
-  byId("escalate").addEventListener("click", () => handlers.escalate());
   byId("new-conversation").addEventListener("click", () => handlers.newConversation());
   byId("language").addEventListener("click", () => handlers.language());
 
@@ -90,6 +100,7 @@ export function createView({ handlers, max, base }) {
   scroll.addEventListener("scroll", () => {
     follows = distance() < FOLLOW_PX;
     if (context.i18n) showJump(false);
+    handlers.looked();
   });
   jump.addEventListener("click", () => {
     follows = true;
@@ -99,6 +110,24 @@ export function createView({ handlers, max, base }) {
   });
   new ResizeObserver(() => follows && toEnd()).observe(scroll);
 
+  /** Gives a function that brings what the reader looks at back to where it was. */
+  function holdPlace() {
+    if (follows) return toEnd;
+    const top = scroll.getBoundingClientRect().top;
+    const anchor = [...log.querySelectorAll(".message")].find((element) => element.getBoundingClientRect().bottom > top);
+    const before = anchor?.getBoundingClientRect().top;
+    return () => {
+      if (anchor?.isConnected) scroll.scrollTop += anchor.getBoundingClientRect().top - before;
+    };
+  }
+
+  /** The newest logged message of which the reader sees something; 0 when there is none. */
+  function seen() {
+    const bottom = scroll.getBoundingClientRect().bottom;
+    const rows = [...log.querySelectorAll(".message:not([data-seq=''])")];
+    return Number(rows.findLast((element) => element.getBoundingClientRect().top < bottom - 8)?.dataset.seq ?? 0);
+  }
+
   // ---- log ----
 
   function separator(key, className, text) {
@@ -106,10 +135,10 @@ export function createView({ handlers, max, base }) {
   }
 
   /** Adds the greeting and the days to the items. */
-  function withFrame(items) {
+  function withFrame(items, hasEarlier) {
     const { i18n, bot } = context;
     const now = Date.now();
-    const framed = bot.isKnown ? [{ key: "welcome", kind: "welcome", content: bot.welcome || i18n.t("welcome") }] : [];
+    const framed = bot.isKnown && !hasEarlier ? [{ key: "welcome", kind: "welcome", content: bot.welcome || i18n.t("welcome") }] : [];
     let lastDay = i18n.day(now, now);
     for (const item of items) {
       const day = item.kind === "message" && item.at !== null ? i18n.day(item.at, now) : lastDay;
@@ -135,24 +164,32 @@ export function createView({ handlers, max, base }) {
     if (isWelcome) element.dataset.testid = "welcome";
   }
 
-  function renderLog(items) {
+  function renderLog(items, hasEarlier) {
+    const restorePlace = holdPlace();
     const look = `${context.i18n.language}|${context.bot.name}|${context.bot.icon}`;
-    const framed = withFrame(items);
+    const framed = withFrame(items, hasEarlier);
     const keys = new Set(framed.map((item) => item.key));
     let place = log.firstElementChild;
+    const before = newest;
     let hasNew = false;
+    let hasOlder = false;
     for (const item of framed) {
-      const signature = look + JSON.stringify(item);
+      // A receipt changes in place.
+      const signature = look + JSON.stringify({ ...item, receipt: null });
       let row = shown.get(item.key);
       if (!row) {
         row = { element: make("div"), signature: null };
-        const isEntering = item.kind === "message" && app.dataset.ready && !shown.has(item.replaces);
+        const isNews = item.kind === "message" && (item.seq === null || item.seq > before);
+        const isEntering = isNews && app.dataset.ready && !shown.has(item.replaces);
+        hasOlder = hasOlder || (item.kind === "message" && !isNews);
         shown.set(item.key, row);
         paint(row.element, item);
         if (isEntering) row.element.classList.add("enter");
-        hasNew = hasNew || item.kind === "message";
+        hasNew = hasNew || isNews;
       } else if (row.signature !== signature) {
         paint(row.element, item);
+      } else if (item.kind === "message" && row.element.dataset.receipt !== (item.receipt ?? "")) {
+        showReceipt(row.element, item, context);
       }
       row.signature = signature;
       if (row.element === place) place = place.nextElementSibling;
@@ -164,8 +201,17 @@ export function createView({ handlers, max, base }) {
       shown.delete(key);
     }
     tick();
-    if (follows) toEnd();
+    newest = items.reduce((seq, item) => Math.max(seq, item.seq ?? 0), 0);
+    restorePlace();
     showJump(hasNew);
+    if (hasOlder) hush();
+  }
+
+  /** What was written long ago is no news to be read out. */
+  function hush() {
+    log.setAttribute("aria-live", "off");
+    clearTimeout(hushTimer);
+    hushTimer = setTimeout(() => log.setAttribute("aria-live", "polite"), HUSH_MS);
   }
 
   /** Brings waiting times up to date. */
@@ -178,22 +224,6 @@ export function createView({ handlers, max, base }) {
   }
 
   // ---- the rest ----
-
-  function renderStatus(state, isEscalating) {
-    const { i18n } = context;
-    const name = state.agentName || i18n.t("agent");
-    const isQueued = state.status === "pending_manual" && state.queuePosition !== null;
-    const key = isQueued ? "status.queue" : `status.${state.status}`;
-    const text = i18n.has(key) ? i18n.t(key, { name, position: state.queuePosition }) : "";
-    const status = byId("status");
-    if (status.textContent !== text) status.textContent = text;
-    status.dataset.status = state.status;
-    byId("banner").dataset.status = state.status;
-    byId("escalate").hidden = state.status !== "bot_active";
-    byId("escalate").disabled = isEscalating || !state.loaded;
-    byId("escalate-text").textContent = i18n.t(isEscalating ? "escalating" : "escalate");
-    byId("new-conversation").disabled = !state.loaded;
-  }
 
   function renderConnection(value) {
     const connection = byId("connection");
@@ -224,15 +254,17 @@ export function createView({ handlers, max, base }) {
       measure();
     },
 
-    render(state, items, { isEscalating }) {
+    render(state, items, busy) {
       log.setAttribute("aria-busy", String(!state.loaded));
-      renderStatus(state, isEscalating);
+      byId("new-conversation").disabled = !state.loaded;
+      panel.render(state, context.i18n, busy);
       renderConnection(state.connection);
-      renderLog(state.loaded ? items : []);
+      renderLog(state.loaded ? items : [], state.earlier.exists);
       if (state.loaded) app.dataset.ready = "yes";
     },
 
     tick,
+    seen,
 
     toast(text) {
       clearTimeout(toastTimer);
