@@ -1,5 +1,5 @@
 # Verbs of a line or two each; what takes more lives in tests/*.sh.
-.PHONY: help up build check fmt lint test kill-test bench footprint clean
+.PHONY: help up build check fmt lint test kill-test proof bench footprint clean
 .DEFAULT_GOAL := help
 
 help:       ## this list
@@ -28,6 +28,13 @@ test:       ## everything: units, properties, contracts on SQLite and Postgres, 
 kill-test:  ## kill -9 at 50 random points of 50 turns; every acknowledged message is there exactly once
 	cargo build --locked --package switchboard
 	CHAOS_KILLS=50 tests/with-postgres.sh cargo test --locked --package switchboard-tests --test kill -- --nocapture
+
+proof:      ## the long runs: 10 000 races of each kind, 1 000 logins in a storm of refreshes, 200 kill -9 of the notifier
+	cargo build --locked --package switchboard
+	SWITCHBOARD_RACES=10000 SWITCHBOARD_STORM=1000 tests/with-postgres.sh \
+	  cargo test --locked --package switchboard-tests --test contracts -- --nocapture races:: storm_of_refreshes
+	CHAOS_KILLS=200 tests/with-postgres.sh \
+	  cargo test --locked --package switchboard-tests --test kill -- --nocapture mail::
 
 bench:      ## load-bench: ratios against the limit programs, in one run
 	cargo build --locked --profile quick --package switchboard --package switchboard-load

@@ -1,14 +1,13 @@
 // The rules of the customer page, without a browser: node --test tests/browser/
 
 import assert from "node:assert/strict";
-import { describe, it, mock } from "node:test";
+import { describe, it } from "node:test";
 
-import { ApiError, codeOf, retryAfterSeconds, uuid } from "../../gateway/assets/api.js";
+import { codeOf, retryAfterSeconds, uuid } from "../../gateway/assets/api.js";
 import { backoffMs } from "../../gateway/assets/events.js";
 import { chooseLanguage, createI18n, failureText } from "../../gateway/assets/i18n.js";
 import { selectItems } from "../../gateway/assets/items.js";
 import { blocks, inline, plain, safeHref } from "../../gateway/assets/markdown.js";
-import { createOutbox } from "../../gateway/assets/outbox.js";
 import { createSseParser, readJsonFrames } from "../../gateway/assets/sse.js";
 import { findOwn, hasGap, initialState, reduce } from "../../gateway/assets/state.js";
 
@@ -261,8 +260,8 @@ describe("status", () => {
   const status = (seq, value, extra = {}) => event({ type: "status_change", seq, status: value, timestamp: 1, ...extra });
 
   it("follows the events and forgets the agent when he leaves", () => {
-    const live = run([status(1, "pending_manual"), event({ type: "queue_position", position: 2 }), status(2, "manual_live", { agent_info: { agent_id: "a", agent_name: "Lin" } })]);
-    assert.deepEqual([live.status, live.agentName, live.queuePosition], ["manual_live", "Lin", null]);
+    const live = run([status(1, "pending_manual"), event({ type: "queue_position", position: 2, total: 3, estimated_wait: null }), status(2, "manual_live", { agent_info: { agent_id: "a", agent_name: "Lin" } })]);
+    assert.deepEqual([live.status, live.agentName, live.queue], ["manual_live", "Lin", null]);
     const released = reduce(live, status(3, "bot_active", { reason: "released" }));
     assert.deepEqual([released.status, released.agentName], ["bot_active", null]);
   });
@@ -280,159 +279,6 @@ describe("dividers", () => {
     assert.deepEqual(screen(state), ["user sent a", "assistant done b", "--", "user sending c"]);
     assert.deepEqual(screen(reduce(state, userMessage(3, "c", { client_message_id: "c1" }))), ["user sent a", "assistant done b", "--", "user sent c"]);
   });
-});
-
-describe("sending", () => {
-  function setUp(api, status = "bot_active") {
-    const store = { state: run([{ type: "session", name: "s" }, snapshot({ status })]), dispatch: (action) => (store.state = reduce(store.state, action)) };
-    const calls = { recover: 0, answerFailed: 0 };
-    const outbox = createOutbox({
-      api, store,
-      recover: async () => (calls.recover += 1),
-      onAnswerFailed: () => (calls.answerFailed += 1),
-    });
-    return { store, outbox, calls };
-  }
-  const stream = (frames) => ({
-    body: ReadableStream.from(frames.map((frame) => new TextEncoder().encode(`data: ${JSON.stringify(frame)}\n\n`))),
-    touch() {},
-    finish() {},
-  });
-  /** Lets waits pass until `test` holds. */
-  async function until(test) {
-    for (let turns = 0; !test(); turns += 1) {
-      assert.ok(turns < 500, "the condition never came true");
-      mock.timers.tick(40_000);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-  const withTimers = (body) => async () => {
-    mock.timers.enable({ apis: ["setTimeout"] });
-    try {
-      await body();
-    } finally {
-      mock.timers.reset();
-    }
-  };
-
-  it("repeats with the same id until the server answers", withTimers(async () => {
-    const ids = [];
-    const { store, outbox } = setUp({
-      async chat(_, __, cmid) {
-        ids.push(cmid);
-        if (ids.length < 3) throw new ApiError({ status: ids.length === 1 ? 0 : 503 });
-        return stream([{ type: "message", content: "A" }, { type: "done", content: "", turn_id: "t1", seq: 2 }]);
-      },
-    });
-    outbox.submit("c1", "q");
-    await until(() => screen(store.state)[1] === "assistant done A");
-    assert.deepEqual(ids, ["c1", "c1", "c1"]);
-    assert.equal(screen(store.state)[0], "user sent q");
-  }));
-
-  it("gives up after five tries, and a retry begins anew", withTimers(async () => {
-    let count = 0;
-    const { store, outbox } = setUp({
-      async chat() {
-        count += 1;
-        throw new ApiError({ status: 0 });
-      },
-    });
-    outbox.submit("c1", "q");
-    await until(() => findOwn(store.state, "c1").state === "failed");
-    assert.equal(count, 5);
-    outbox.retry("c1");
-    await until(() => findOwn(store.state, "c1").state === "failed");
-    assert.equal(count, 10);
-  }));
-
-  it("does not repeat what the log already holds", withTimers(async () => {
-    let count = 0;
-    const { store, outbox } = setUp({
-      async chat() {
-        count += 1;
-        store.dispatch(userMessage(1, "q", { client_message_id: "c1", turn_id: "t1" }));
-        return stream([]);
-      },
-    });
-    outbox.submit("c1", "q");
-    await until(() => count === 1 && findOwn(store.state, "c1") === null);
-    mock.timers.tick(60_000);
-    await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(count, 1);
-  }));
-
-  it("goes to the people when they have the conversation, also when that is found out late", withTimers(async () => {
-    const ways = [];
-    const api = {
-      async chat(_, content) {
-        ways.push(`chat ${content}`);
-        return stream([{ type: "error", content: "SESSION_IN_MANUAL_MODE: manual_live" }]);
-      },
-      async manualMessage(_, content) {
-        ways.push(`manual ${content}`);
-        return { success: true, data: {} };
-      },
-    };
-    const late = setUp(api);
-    late.outbox.submit("c1", "late");
-    await until(() => findOwn(late.store.state, "c1").state === "sent");
-    const live = setUp(api, "pending_manual");
-    live.outbox.submit("c2", "live");
-    await until(() => findOwn(live.store.state, "c2").state === "sent");
-    assert.deepEqual(ways, ["chat late", "manual late", "manual live"]);
-  }));
-
-  it("keeps the order when the first message is slow", withTimers(async () => {
-    const order = [];
-    const { store, outbox } = setUp({
-      async chat(_, content) {
-        order.push(content);
-        if (order.length < 3) throw new ApiError({ status: 0 });
-        return stream([{ type: "done", content: "" }]);
-      },
-    });
-    outbox.submit("c1", "one");
-    outbox.submit("c2", "two");
-    await until(() => findOwn(store.state, "c2").state === "sent");
-    assert.deepEqual(order, ["one", "one", "one", "two"]);
-  }));
-
-  it("makes a new session when the server does not know the old one", withTimers(async () => {
-    let count = 0;
-    const { store, outbox, calls } = setUp({
-      async chat() {
-        count += 1;
-        if (count === 1) throw new ApiError({ status: 403, code: "NOT_YOUR_SESSION" });
-        return stream([{ type: "done", content: "" }]);
-      },
-    });
-    outbox.submit("c1", "q");
-    await until(() => findOwn(store.state, "c1").state === "sent");
-    assert.equal(calls.recover, 1);
-  }));
-
-  it("tells a refusal at once, with the time to wait", withTimers(async () => {
-    const { store, outbox } = setUp({
-      async chat() {
-        throw new ApiError({ status: 429, code: "RATE_LIMITED", retryAfter: 7 });
-      },
-    });
-    outbox.submit("c1", "q");
-    await until(() => findOwn(store.state, "c1").state === "failed");
-    const { error } = findOwn(store.state, "c1");
-    assert.equal(error.code, "RATE_LIMITED");
-    assert.ok(error.retryAt > Date.now() + 5_000);
-  }));
-
-  it("tells when an answer broke off that had begun", withTimers(async () => {
-    const { store, outbox, calls } = setUp({
-      chat: async () => stream([{ type: "message", content: "half" }, { type: "error", content: "x" }]),
-    });
-    outbox.submit("c1", "q");
-    await until(() => calls.answerFailed === 1);
-    assert.deepEqual(screen(store.state), ["user sent q", "assistant interrupted half"]);
-  }));
 });
 
 describe("Markdown", () => {

@@ -177,6 +177,7 @@ async fn run(place: Place, count: i64) {
         name,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         rng: Arc::clone(&rng) as Arc<dyn Rng>,
+        coord: switchboard_coord::Coord::alone(),
         peers: Directory::new(name),
         tasks: life.clone(),
         node,
@@ -185,7 +186,7 @@ async fn run(place: Place, count: i64) {
     let begin = Instant::now();
     fill(&place, count).await;
     tell(&format!("{count} sessions, filled in {:.1?}", begin.elapsed()));
-    let channel = loopback(ServiceName::Gateway, &mesh, server.mounted.unwrap().guarded);
+    let channel = loopback(ServiceName::Gateway, mesh.call_timeout, server.mounted.unwrap().guarded);
     let client = FloorServiceClient::new(channel);
     let id = AgentId::parse(AGENT).unwrap();
     let boss = Principal::Agent { id, permissions: BuiltinRole::Admin.permissions() };

@@ -2,6 +2,7 @@
 //! clients that behave as customers' do.
 #![expect(clippy::expect_used, reason = "what cannot be started is a failed test")]
 
+pub mod balancer;
 pub mod client;
 pub mod clock;
 pub mod fakes;
@@ -11,6 +12,7 @@ pub mod patience;
 pub mod ports;
 pub mod postgres;
 pub mod program;
+pub mod redis;
 pub mod runtime;
 pub mod settings;
 pub mod shop;

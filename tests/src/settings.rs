@@ -47,6 +47,7 @@ impl Settings {
         }
         settings
             .set("gateway.sse.max_per_principal", "1000")
+            .set("gateway.sse.max_per_agent", "1000")
             .set("gateway.drain.bye_spread", "100ms")
             .set("gateway.visitor.shop_issuer", shop::ISSUER)
             .set("gateway.visitor.shop_secret", shop::SECRET)

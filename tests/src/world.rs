@@ -2,15 +2,17 @@
 //! processes that talk gRPC over TCP on one Postgres. Tests talk to it as customers do, and cannot tell the shapes apart.
 
 use crate::{
+    balancer::Balancer,
     client::Client,
     guardian,
     patience::{eventually, try_within},
     ports, postgres,
     program::{Program, Recipe, Stopped, staleness},
+    redis,
     settings::Settings,
 };
 use futures::future::join_all;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, env, time::Duration};
 use switchboard_domain::ServiceName;
 use tempfile::TempDir;
 
@@ -38,17 +40,25 @@ impl Shape {
     }
 }
 
+/// How many replicas of each part a mesh has unless a test says otherwise: every story runs with any number.
+const REPLICAS: &str = "SWITCHBOARD_REPLICAS";
+
+/// A program of a World: the part that it runs, and which of its replicas it is.
+pub type Replica = (ServiceName, usize);
+
 /// A running Switchboard. Everything that was started ends with it.
 #[derive(Debug)]
 pub struct World {
     /// How it is put together.
     pub shape: Shape,
     /// By the parts that they run; the one process has all of them under [`ServiceName::Gateway`].
-    programs: BTreeMap<ServiceName, Program>,
+    programs: BTreeMap<Replica, Program>,
     /// Where each program tells operators of itself.
-    internal: BTreeMap<ServiceName, u16>,
+    internal: BTreeMap<Replica, u16>,
     /// Where the parts of a mesh are called.
-    grpc: BTreeMap<ServiceName, String>,
+    grpc: BTreeMap<Replica, String>,
+    /// In front of the edges: each connection goes to any of them.
+    _balancer: Option<Balancer>,
     port: u16,
     _folder: TempDir,
 }
@@ -66,9 +76,15 @@ impl World {
 
     /// Starts one and waits until it is ready for customers.
     pub async fn start(shape: Shape, settings: &Settings) -> Self {
+        let replicas = env::var(REPLICAS).ok().map_or(1, |text| text.parse().expect("a number of replicas"));
+        Self::replicated(shape, replicas, settings).await
+    }
+
+    /// The same with so many replicas of each part of a mesh, and a balancer in front that knows nothing of sessions.
+    pub async fn replicated(shape: Shape, replicas: usize, settings: &Settings) -> Self {
         let mut problem = String::new();
         for _ in 0..STARTS {
-            let world = Self::prepare(shape, settings).await;
+            let world = Self::prepare(shape, replicas, settings).await;
             match world.begin().await {
                 Ok(()) => return world,
                 // Somebody else took a port between our look and its use.
@@ -81,44 +97,61 @@ impl World {
         panic!("{problem}");
     }
 
-    async fn prepare(shape: Shape, settings: &Settings) -> Self {
+    async fn prepare(shape: Shape, replicas: usize, settings: &Settings) -> Self {
         let folder =
             tempfile::Builder::new().prefix("switchboard-world.").tempdir().expect("a temporary folder");
         // Worlds that tests share are never dropped.
         guardian::remove_at_end(folder.path());
-        let port = ports::free();
         let mut environment = settings.variables();
         let mut put = |key: &str, value: String| environment.insert(crate::settings::variable(key), value);
-        put("gateway.listen", format!("127.0.0.1:{port}"));
         put("database.data_dir", folder.path().join("data").display().to_string());
         let mut grpc = BTreeMap::new();
-        let parts = match shape {
-            Shape::OneProcess => vec![ServiceName::Gateway],
+        let parts: Vec<Replica> = match shape {
+            Shape::OneProcess => vec![(ServiceName::Gateway, 0)],
             Shape::Mesh => {
                 put("database.url", postgres::fresh_database().await);
                 put("node.worker_threads", "1".to_owned());
-                for name in ServiceName::ALL.into_iter().filter(|name| *name != ServiceName::Gateway) {
-                    let address = format!("127.0.0.1:{}", ports::free());
-                    put(&format!("listen.{}", name.snake()), address.clone());
-                    put(&format!("peers.{}", name.snake()), format!("http://{address}"));
-                    grpc.insert(name, format!("http://{address}"));
+                if replicas > 1 {
+                    let (url, prefix) = redis::shared().await;
+                    put("coord.url", url);
+                    put("coord.prefix", prefix);
                 }
-                ServiceName::ALL.to_vec()
+                let each = |name| (0..replicas).map(move |number| (name, number));
+                for name in ServiceName::ALL.into_iter().filter(|name| *name != ServiceName::Gateway) {
+                    let addresses: Vec<String> =
+                        each(name).map(|_| format!("http://127.0.0.1:{}", ports::free())).collect();
+                    put(&format!("peers.{}", name.snake()), addresses.join(","));
+                    grpc.extend(each(name).zip(addresses));
+                }
+                ServiceName::ALL.into_iter().flat_map(each).collect()
             }
         };
-        let internal: BTreeMap<_, _> = parts.iter().map(|name| (*name, ports::free())).collect();
-        let program = |name: &ServiceName| {
+        let edges: Vec<u16> =
+            parts.iter().filter(|(name, _)| *name == ServiceName::Gateway).map(|_| ports::free()).collect();
+        let internal: BTreeMap<_, _> = parts.iter().map(|part| (*part, ports::free())).collect();
+        let program = |part: &Replica| {
+            let (name, number) = *part;
             let mut environment = environment.clone();
-            let listen = format!("127.0.0.1:{}", internal[name]);
-            environment.insert(crate::settings::variable("telemetry.internal_listen"), listen);
+            let mut put =
+                |key: &str, value: String| environment.insert(crate::settings::variable(key), value);
+            put("telemetry.internal_listen", format!("127.0.0.1:{}", internal[part]));
+            if let Some(address) = grpc.get(part) {
+                let address = address.trim_start_matches("http://");
+                put(&format!("listen.{}", name.snake()), address.to_owned());
+            } else {
+                put("gateway.listen", format!("127.0.0.1:{}", edges[number]));
+            }
+            let suffix = if number == 0 { String::new() } else { format!("-{number}") };
             let (command, label) = match shape {
                 Shape::OneProcess => ("up", format!("{}-one", settings.name)),
-                Shape::Mesh => (name.as_str(), format!("{}-mesh-{name}", settings.name)),
+                Shape::Mesh => (name.as_str(), format!("{}-mesh-{name}{suffix}", settings.name)),
             };
             Program::new(Recipe { label, arguments: vec![command.to_owned()], environment })
         };
-        let programs = parts.iter().map(|name| (*name, program(name))).collect();
-        Self { shape, programs, internal, grpc, port, _folder: folder }
+        let programs = parts.iter().map(|part| (*part, program(part))).collect();
+        let balancer = if edges.len() > 1 { Some(Balancer::start(edges.clone()).await) } else { None };
+        let port = balancer.as_ref().map_or(edges[0], Balancer::port);
+        Self { shape, programs, internal, grpc, _balancer: balancer, port, _folder: folder }
     }
 
     async fn begin(&self) -> Result<(), String> {
@@ -143,13 +176,13 @@ impl World {
 
     /// The page that a program serves to operators.
     pub async fn internal(&self, name: ServiceName, path: &str) -> crate::client::Answer {
-        let port = self.internal[&self.program_of(name)];
+        let port = self.internal[&(self.program_of(name), 0)];
         Client::new(&format!("http://127.0.0.1:{port}")).get(path).await
     }
 
     /// Where a part of a mesh is called.
     pub fn grpc(&self, name: ServiceName) -> String {
-        self.grpc[&name].clone()
+        self.grpc[&(name, 0)].clone()
     }
 
     /// Kills all of it at once, like a power cut.
@@ -157,16 +190,27 @@ impl World {
         self.programs.values().for_each(Program::kill9);
     }
 
-    /// Kills the program that runs a part.
+    /// Kills all programs that run a part.
     pub fn kill_part(&self, name: ServiceName) {
-        self.programs[&self.program_of(name)].kill9();
+        self.of_part(name).for_each(|(_, program)| program.kill9());
     }
 
-    /// Starts the program that runs a part again, and waits until it is ready.
+    /// All programs of the World.
+    pub fn replicas(&self) -> Vec<Replica> {
+        self.programs.keys().copied().collect()
+    }
+
+    /// One program, to be killed, frozen or asked by a test.
+    pub fn program(&self, replica: Replica) -> &Program {
+        &self.programs[&replica]
+    }
+
+    /// Starts the programs that run a part again, and waits until they are ready.
     pub async fn start_part(&self, name: ServiceName) {
-        let program = &self.programs[&self.program_of(name)];
-        program.start();
-        program.ready(START).await.unwrap_or_else(|told| panic!("{told}"));
+        self.of_part(name).for_each(|(_, program)| program.start());
+        for (_, program) in self.of_part(name) {
+            program.ready(START).await.unwrap_or_else(|told| panic!("{told}"));
+        }
     }
 
     /// Starts everything that does not run, at the same addresses with the same data, and waits until it is ready.
@@ -190,28 +234,33 @@ impl World {
         let mut stopped = Vec::new();
         // The edge drains while the parts behind it still answer.
         for name in std::iter::once(ServiceName::Gateway).chain(ServiceName::ALL) {
-            let Some(program) = self.programs.get(&name).filter(|program| program.pid().is_some()) else {
-                continue;
-            };
-            let how = program.stop(bound).await.unwrap_or_else(|told| panic!("{told}"));
-            assert_eq!(how.status.code(), Some(0), "{name} after {:?}:\n{}", how.took, program.last_words());
-            stopped.push((name, how));
+            for (_, program) in self.of_part(name).filter(|(_, program)| program.pid().is_some()) {
+                let how = program.stop(bound).await.unwrap_or_else(|told| panic!("{told}"));
+                assert_eq!(
+                    how.status.code(),
+                    Some(0),
+                    "{name} after {:?}:\n{}",
+                    how.took,
+                    program.last_words()
+                );
+                stopped.push((name, how));
+            }
         }
         stopped
     }
 
     /// Asks all programs at once to stop, and tells how each went; they are killed after `bound`.
     pub async fn stop_at_once(&self, bound: Duration) -> Vec<(ServiceName, Stopped)> {
-        let all = self.programs.iter().map(async |(name, program)| {
+        let all = self.programs.iter().map(async |((name, _), program)| {
             let how = program.stop(bound).await.unwrap_or_else(|told| panic!("{told}"));
             (*name, how)
         });
         join_all(all).await
     }
 
-    /// What the program that runs a part has logged.
+    /// What the programs that run a part have logged.
     pub fn log(&self, name: ServiceName) -> String {
-        self.programs[&self.program_of(name)].log()
+        self.of_part(name).map(|(_, program)| program.log()).collect()
     }
 
     /// The logs of all programs.
@@ -227,6 +276,11 @@ impl World {
     /// Shows the ends of all logs if the test fails before this is dropped.
     pub fn evidence(&self) -> Evidence<'_> {
         Evidence(self)
+    }
+
+    fn of_part(&self, name: ServiceName) -> impl Iterator<Item = (&Replica, &Program)> {
+        let name = self.program_of(name);
+        self.programs.iter().filter(move |((part, _), _)| *part == name)
     }
 
     fn program_of(&self, name: ServiceName) -> ServiceName {

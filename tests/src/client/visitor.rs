@@ -31,7 +31,7 @@ pub struct Stream {
 
 impl Stream {
     /// Sends a request that a stream answers.
-    pub(super) async fn open(request: reqwest::RequestBuilder) -> Self {
+    pub async fn open(request: reqwest::RequestBuilder) -> Self {
         Self::try_open(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 

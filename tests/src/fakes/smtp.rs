@@ -80,6 +80,8 @@ pub struct Options {
     pub tls: SmtpTls,
     /// User and password that senders need.
     pub login: Option<(String, String)>,
+    /// Recipients whom it does not know.
+    pub unknown: Vec<String>,
 }
 
 /// A running mail server. Stops, with all its connections, when dropped.
@@ -309,7 +311,11 @@ impl Talk {
                 self.say(stream, Step::Mail, "250 ok").await
             }
             "RCPT" => {
-                self.to.push(address(line));
+                let to = address(line);
+                if self.shared.options.unknown.contains(&to) {
+                    return self.plain(stream, "550 5.1.1 no such mailbox").await;
+                }
+                self.to.push(to);
                 self.say(stream, Step::Rcpt, "250 ok").await
             }
             "DATA" if self.from.is_some() && !self.to.is_empty() => self.mail(stream).await,

@@ -51,6 +51,7 @@ pub struct FakeWebhook {
 #[derive(Debug, Default)]
 struct Shared {
     fault: Switch<WebhookFault>,
+    poison: Mutex<Vec<String>>,
     calls: Mutex<Vec<Call>>,
     count: watch::Sender<usize>,
 }
@@ -68,6 +69,11 @@ impl FakeWebhook {
     /// Where to call.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.server.address())
+    }
+
+    /// Calls with one of these texts in their body are answered with 500 from now on, whatever else is switched on.
+    pub fn choke_on(&self, texts: &[&str]) {
+        *self.shared.poison.lock() = texts.iter().map(ToString::to_string).collect();
     }
 
     /// All calls, in order.
@@ -94,14 +100,17 @@ async fn receive(
     let named = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
-    shared.calls.lock().push(Call {
-        path: uri.to_string(),
-        headers: headers.iter().map(named).collect(),
-        body: String::from_utf8_lossy(&body).into_owned(),
-    });
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let is_poison = shared.poison.lock().iter().any(|text| body.contains(text));
+    let headers = headers.iter().map(named).collect();
+    shared.calls.lock().push(Call { path: uri.to_string(), headers, body });
     shared.count.send_modify(|count| *count += 1);
     let mut answer = Response::new(Body::empty());
     let status = |code| StatusCode::from_u16(code).expect("a status");
+    if is_poison {
+        *answer.status_mut() = status(500);
+        return answer;
+    }
     match shared.fault.take() {
         None => *answer.status_mut() = StatusCode::NO_CONTENT,
         Some(WebhookFault::Status(code)) => *answer.status_mut() = status(code),

@@ -5,17 +5,27 @@ use cargo_metadata::{Dependency, DependencyKind};
 use std::collections::BTreeSet;
 
 /// Each crate with those of our own that it may depend on. An edge that is not in here fails.
-const FLOORS: [(&str, &[&str]); 15] = [
+const FLOORS: [(&str, &[&str]); 16] = [
     // 0: the core.
     ("switchboard-domain", &[]),
     // 1: adapters, each around one outside thing; they do not see each other.
     ("switchboard-proto", &["switchboard-domain"]),
     ("switchboard-mesh", &["switchboard-domain"]),
+    ("switchboard-coord", &["switchboard-domain"]),
     ("switchboard-db", &["switchboard-domain"]),
     ("switchboard-model", &["switchboard-domain"]),
     ("switchboard-knowledge", &["switchboard-domain"]),
     // … but for the one that opens the others from configuration.
-    ("switchboard-boot", &["switchboard-domain", "switchboard-db", "switchboard-mesh", "switchboard-proto"]),
+    (
+        "switchboard-boot",
+        &[
+            "switchboard-domain",
+            "switchboard-coord",
+            "switchboard-db",
+            "switchboard-mesh",
+            "switchboard-proto",
+        ],
+    ),
     // 2: services know each other through the protos only.
     ("switchboard-agent-auth", SERVICE),
     ("switchboard-chat-gateway", SERVICE),
@@ -25,7 +35,13 @@ const FLOORS: [(&str, &[&str]); 15] = [
     // 3: the edge.
     (
         "switchboard-gateway",
-        &["switchboard-domain", "switchboard-boot", "switchboard-mesh", "switchboard-proto"],
+        &[
+            "switchboard-domain",
+            "switchboard-boot",
+            "switchboard-coord",
+            "switchboard-mesh",
+            "switchboard-proto",
+        ],
     ),
     // 4: wiring.
     ("switchboard", ALL),
@@ -36,6 +52,7 @@ const FLOORS: [(&str, &[&str]); 15] = [
 const SERVICE: &[&str] = &[
     "switchboard-domain",
     "switchboard-boot",
+    "switchboard-coord",
     "switchboard-db",
     "switchboard-knowledge",
     "switchboard-mesh",
@@ -47,6 +64,7 @@ const ALL: &[&str] = &[
     "switchboard-agent-auth",
     "switchboard-boot",
     "switchboard-chat-gateway",
+    "switchboard-coord",
     "switchboard-db",
     "switchboard-domain",
     "switchboard-gateway",
@@ -63,7 +81,7 @@ const ALL: &[&str] = &[
 const BENCH: &str = "switchboard-load";
 
 /// Outside crates with those who may depend on them directly, the two test crates aside.
-const WRAPPERS: [(&[&str], &[&str]); 14] = [
+const WRAPPERS: [(&[&str], &[&str]); 16] = [
     (
         &["sqlx"],
         &[
@@ -75,7 +93,9 @@ const WRAPPERS: [(&[&str], &[&str]); 14] = [
             "switchboard-regulator",
         ],
     ),
-    (&["axum", "axum-extra", "tower-http", "governor"], &["switchboard-gateway"]),
+    (&["axum", "axum-extra", "tower-http"], &["switchboard-gateway"]),
+    (&["redis"], &["switchboard-coord"]),
+    (&["governor"], &["switchboard-coord"]),
     (&["utoipa", "utoipa-axum", "utoipa-swagger-ui", "rust-embed"], &["switchboard-gateway"]),
     (&["reqwest"], &["switchboard-model", "switchboard-notifier"]),
     (&["lettre", "minijinja"], &["switchboard-notifier"]),

@@ -5,6 +5,7 @@
 mod configuration;
 mod floors;
 mod manifests;
+mod roles;
 mod shape;
 mod sources;
 mod wire;

@@ -13,10 +13,16 @@ const HEAD: &str = "\
 
 #[test]
 fn the_shape_of_the_wire_is_the_committed_one() {
-    let path = root().join("proto/shape.txt");
-    let now = shape();
+    let rule = "the wire has changed. If it was meant to, and old and new replicas understand each other";
+    committed("proto/shape.txt", &shape(), rule);
+}
+
+/// Compares with a file of the repository; writes it when asked to.
+#[track_caller]
+pub(crate) fn committed(file: &str, now: &str, rule: &str) {
+    let path = root().join(file);
     if env::var_os("UPDATE_SHAPES").is_some() {
-        fs::write(&path, &now).unwrap();
+        fs::write(&path, now).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
     let gone = committed
@@ -28,11 +34,7 @@ fn the_shape_of_the_wire_is_the_committed_one() {
         .filter(|line| !committed.lines().any(|other| other == *line))
         .map(|line| format!("+ {line}"));
     let difference: Vec<String> = gone.chain(new).collect();
-    assert!(
-        committed == now,
-        "the wire has changed. If it was meant to, and old and new replicas understand each other: UPDATE_SHAPES=1\n{}",
-        difference.join("\n")
-    );
+    assert!(committed == now, "{rule}: UPDATE_SHAPES=1\n{}", difference.join("\n"));
 }
 
 fn shape() -> String {

@@ -85,7 +85,7 @@ async fn a_customers_words_are_told_once_until_they_are_read(world: &World) {
     let first = say("one").await;
     say("two").await;
     let told = me.told().await.pop().unwrap();
-    assert_eq!((told.0.as_str(), &told.1["seq"]), ("customer_message", &first.into()));
+    assert_eq!((told.0.as_str(), &told.1["message_seq"]), ("customer_message", &first.into()));
     assert!(!told.1.to_string().contains("one"), "the words stay in the session's log");
     assert_eq!(count().await, 1);
     // Delivered is not read.

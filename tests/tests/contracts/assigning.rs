@@ -2,10 +2,11 @@
 
 use crate::{
     floor::{
-        ASSIGNING, at, boss_at, call, call_again, customer, enrol, find, get_queue, pass, roster_line, skill,
+        ASSIGNING, NOT_ASSIGNING, at, boss_at, call, call_again, customer, enrol, find, get_queue, pass,
+        roster_line, skill,
     },
     hands::{Hand, agent},
-    words::{chat, escalate, lines, log, session, status},
+    words::{chat, escalate, lines, log, manual, session, status},
     world::{START, World},
 };
 use serde_json::Value;
@@ -28,6 +29,8 @@ crate::on_both_engines!(
     assignment_can_be_turned_off,
     a_request_from_the_night_is_offered_in_the_morning,
     customers_are_told_their_places,
+    places_of_a_queue_that_another_replica_fills,
+    what_a_waiting_customer_adds_is_heard,
     two_replicas_never_offer_twice,
 );
 
@@ -253,6 +256,54 @@ async fn customers_are_told_their_places(world: &World) {
     assert_eq!(place().await, (1, 1));
     at(world, &replica, 1).take("second").await.unwrap();
     assert_eq!(place().await, (0, 0));
+}
+
+async fn places_of_a_queue_that_another_replica_fills(world: &World) {
+    let settings = [("session.queue.told_every", "10ms"), ("session.poll_interval", "20ms")];
+    let (one, other) = (world.replica(&settings).await, world.replica(&settings).await);
+    // Two who listen at the one: when the second is told something, the first look found nobody for certain.
+    customer(world, &one, "s").say(chat("s", "hello")).await.unwrap();
+    let request = wire::SubscribeRequest { session: "s".into(), after: None };
+    let mut stream = customer(world, &one, "s").subscribe(request).await.unwrap();
+    call_again(&customer(world, &other, "s"), "s", "manual").await;
+    let place = async {
+        loop {
+            let next = stream.next().await.unwrap().unwrap();
+            if let Some(Event::QueuePosition(position)) = next.event {
+                return (position.position, position.total);
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), place).await, Ok((1, 1)));
+}
+
+async fn what_a_waiting_customer_adds_is_heard(world: &World) {
+    let settings = [NOT_ASSIGNING[1], ("session.routing.skills.refund", "退款,refund")];
+    let replica = world.replica(&settings).await;
+    call(world, &replica, "first", "hello", "manual").await;
+    pass(world, 1);
+    call(world, &replica, "second", "hello", "manual").await;
+    let agent = at(world, &replica, 3);
+    let mut feed = agent.feed(None).await.unwrap();
+    let line = customer(world, &replica, "second");
+    line.say(manual("second", "where is my REFUND?")).await.unwrap();
+    // Whoever looks at the queue is told that it has changed.
+    let hint = tokio::time::timeout(Duration::from_secs(20), feed.hint()).await.unwrap();
+    assert_eq!((hint.waiting, hint.live), (2, 0));
+    let heard = session(world, "second").await.desk.unwrap();
+    assert_eq!((heard.urgent, heard.needs), (vec!["refund".to_owned()], vec!["refund".to_owned()]));
+    let queue = get_queue(&boss_at(world, &replica), wire::GetQueueRequest::default()).await.unwrap();
+    let order: Vec<_> = queue.places.iter().map(name_of).collect();
+    assert_eq!(order, ["second", "first"]);
+    // What he said stays said, however much he writes after it.
+    for n in 0..11 {
+        line.say(manual("second", &format!("{n}"))).await.unwrap();
+    }
+    assert_eq!(session(world, "second").await.desk.unwrap().urgent, ["refund"]);
+}
+
+fn name_of(place: &wire::get_queue_response::Place) -> &str {
+    &place.summary.as_ref().unwrap().session.as_ref().unwrap().name
 }
 
 const MANY: usize = 1000;

@@ -19,6 +19,8 @@ crate::on_both_engines!(
     filters_and_their_combinations,
     words_in_names_and_messages,
     a_search_that_stopped_goes_on,
+    a_page_of_a_search_looks_at_a_bounded_number_of_sessions,
+    long_sessions_are_searched_to_their_beginning,
     what_cannot_be_asked,
     the_queue_is_in_the_order_of_service,
 );
@@ -164,6 +166,10 @@ async fn filters_and_their_combinations(world: &World) {
                 ..plain.clone()
             },
         ];
+        let owned = find(&line, wire::FindRequest { limit: 40, ..requests[1].clone() }).await.unwrap();
+        let by_name = wire::FindRequest { agent: Some("USER1".into()), limit: 40, ..plain.clone() };
+        assert_eq!(find(&line, by_name).await.unwrap(), owned, "the username says the same as the id");
+        assert!(!owned.sessions.is_empty());
         for request in requests {
             let fits = |session: &wire::Session| {
                 request.status.is_none_or(|status| status == session.status)
@@ -245,6 +251,51 @@ async fn a_search_that_stopped_goes_on(world: &World) {
     assert!(!pages[pages.len() - 1].partial);
 }
 
+async fn a_page_of_a_search_looks_at_a_bounded_number_of_sessions(world: &World) {
+    // A session and its one message count as eleven: five sessions a page.
+    let settings = [NOT_ASSIGNING[0], NOT_ASSIGNING[1], ("session.find.scan_messages", "55")];
+    let replica = world.replica(&settings).await;
+    fill(world, &replica).await;
+    customer(world, &replica, "s35").say(chat("s35", "the needle")).await.unwrap();
+    let line = boss_at(world, &replica);
+    for order in ORDERS {
+        let request = wire::FindRequest {
+            keyword: "needle".into(),
+            order: order.into(),
+            limit: 3,
+            ..wire::FindRequest::default()
+        };
+        let (names, pages) = pages(&line, &request).await;
+        assert_eq!(names, ["s35"], "{order:?}");
+        assert!((8..=9).contains(&pages.len()), "{order:?}: {}", pages.len());
+        let (last, before) = pages.split_last().unwrap();
+        assert!(before.iter().all(|page| page.partial && !page.total_exact), "{order:?}");
+        assert!(!last.partial, "{order:?}");
+        // A filter without an index of its own makes the same pages shorter, not more.
+        let vips = wire::FindRequest { vip: Some(true), ..request };
+        assert!(self::pages(&line, &vips).await.1.len() <= 3, "{order:?}");
+    }
+}
+
+async fn long_sessions_are_searched_to_their_beginning(world: &World) {
+    let replica = world.replica(&NOT_ASSIGNING).await;
+    // Around what is read of every session at once, and more than one statement gives of one session.
+    for count in [1, 39, 40, 41, 80, 240] {
+        let session = format!("s{count}");
+        call(world, &replica, &session, "the Nadel", "manual").await;
+        for n in 0..count {
+            let said = crate::words::manual(&session, &format!("hay {n}"));
+            customer(world, &replica, &session).say(said).await.unwrap();
+        }
+    }
+    let line = boss_at(world, &replica);
+    for (word, expected) in [("nadel", 6), ("hay 0", 6), ("hay 39", 4), ("hay 239", 1), ("hay 240", 0)] {
+        let request = wire::FindRequest { keyword: word.into(), limit: 10, ..wire::FindRequest::default() };
+        let page = find(&line, request).await.unwrap();
+        assert_eq!((page.sessions.len(), page.total_exact, page.partial), (expected, true, false), "{word}");
+    }
+}
+
 async fn what_cannot_be_asked(world: &World) {
     let line = boss_at(world, &world.replica(&NOT_ASSIGNING).await);
     let plain = wire::FindRequest::default();
@@ -255,15 +306,19 @@ async fn what_cannot_be_asked(world: &World) {
         wire::FindRequest { page_token: "1.0.5..s".into(), ..plain.clone() },
         wire::FindRequest { page_token: "0.0.5..s".into(), offset: 1, ..plain.clone() },
         wire::FindRequest { status: Some(77), ..plain.clone() },
-        wire::FindRequest { agent: Some("nobody".into()), ..plain.clone() },
     ] {
         assert_refused(find(&line, wrong).await, ErrorKind::Invalid, "MALFORMED_MESSAGE");
     }
+    let nobodys = wire::FindRequest { agent: Some("nobody".into()), ..plain };
+    assert_refused(find(&line, nobodys).await, ErrorKind::NotFound, "AGENT_NOT_FOUND");
 }
 
 async fn the_queue_is_in_the_order_of_service(world: &World) {
     let replica = world.replica(&NOT_ASSIGNING).await;
-    enrol(world, &replica, vec![roster_line(1), roster_line(2)]).await;
+    // Those who take none shorten nobody's wait.
+    let busy = wire::RosterLine { status: "busy".into(), ..roster_line(3) };
+    let at_table = wire::RosterLine { status: "lunch".into(), ..roster_line(4) };
+    enrol(world, &replica, vec![roster_line(1), roster_line(2), busy, at_table]).await;
     // Somebody was served before: from then on the wait can be estimated.
     call(world, &replica, "served", "hello", "manual").await;
     pass(world, 60);

@@ -208,6 +208,23 @@ async fn a_document_is_published_once_for_each_version(world: &World) {
         assert_refused(outcome, ErrorKind::Conflict, "VERSION_CONFLICT");
     }
 
+    // All of them can be read again, newest first, a page at a time.
+    let list = |before, limit| {
+        let channel = world.channel(ServiceName::Gateway, &office);
+        let request = wire::ListHoursVersionsRequest { before, limit };
+        world.acting(supervisor(world), async move {
+            HoursServiceClient::new(channel).list_hours_versions(request).await.unwrap().into_inner()
+        })
+    };
+    let all = list(0, 0).await;
+    assert_eq!((all.versions.clone(), all.has_more), (vec![now.clone(), first.clone()], false));
+    let newest = list(0, 1).await;
+    assert_eq!((newest.versions, newest.has_more), (vec![now], true));
+    assert_eq!(
+        list(2, 1).await,
+        wire::ListHoursVersionsResponse { versions: vec![first.clone()], has_more: false }
+    );
+
     // Each publication is on record, in its own transaction; what was refused is not.
     let channel = world.channel(ServiceName::Gateway, &office);
     let query = audit::ListRequest { object: "hours".into(), limit: 10, ..audit::ListRequest::default() };

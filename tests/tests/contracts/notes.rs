@@ -8,7 +8,10 @@ use crate::{
 };
 use std::time::Duration;
 use switchboard_domain::{BuiltinRole, ErrorKind};
-use switchboard_proto::session::v1::{self as wire, subscribe_response::Event};
+use switchboard_proto::{
+    common::v1::Idempotency,
+    session::v1::{self as wire, subscribe_response::Event},
+};
 
 crate::on_both_engines!(
     a_note_mentions_colleagues,
@@ -43,7 +46,7 @@ fn tag(id: &str, name: &str) -> wire::PutTagRequest {
         icon: "🧪".into(),
         built_in: false,
     };
-    wire::PutTagRequest { tag: Some(tag) }
+    wire::PutTagRequest { tag: Some(tag), idempotency: None }
 }
 
 fn tagging(session: &str, add: &[&str], remove: &[&str]) -> wire::TagSessionRequest {
@@ -138,7 +141,9 @@ async fn notes_belong_to_their_authors(world: &World) {
     let many = vec!["user1"; 21];
     assert_refused(me.add_note(note("s", 1, "x", &many)).await, ErrorKind::Conflict, "TOO_MANY");
     chief.edit_note(edit("better", "s")).await.unwrap();
-    chief.delete_note(delete.clone()).await.unwrap();
+    for _ in 0..2 {
+        chief.delete_note(delete.clone()).await.unwrap(); // again: it is done
+    }
     assert_refused(me.delete_note(delete).await, ErrorKind::NotFound, "NOTE_NOT_FOUND");
     assert_eq!(me.list_notes(listing("s", 0, "")).await.unwrap().total, 0);
     let actions: Vec<_> = audited(world).await.into_iter().map(|(_, action, _)| action).collect();
@@ -210,13 +215,26 @@ async fn tags_there_are(world: &World) {
     assert!(renamed.built_in && renamed.name == "Gold");
     assert_eq!(chief.put_tag(tag(&made.id, "newer")).await.unwrap().tag.unwrap().id, made.id);
     assert_eq!(me.list_tags(wire::ListTagsRequest {}).await.unwrap().tags.last().unwrap().name, "newer");
+    let keyed = |name: &str, fingerprint: &str| wire::PutTagRequest {
+        idempotency: Some(Idempotency { key: "k".into(), fingerprint: fingerprint.into() }),
+        ..tag("", name)
+    };
+    let once = chief.put_tag(keyed("once", "f")).await.unwrap().tag.unwrap();
+    assert_eq!(chief.put_tag(keyed("once", "f")).await.unwrap().tag.unwrap(), once);
+    for name in ["once", "twice"] {
+        let refused = chief.put_tag(keyed(name, "g")).await;
+        assert_refused(refused, ErrorKind::Mismatch, "IDEMPOTENCY_MISMATCH");
+    }
     let delete = |id: &str| wire::DeleteTagRequest { id: id.into() };
+    chief.delete_tag(delete(&once.id)).await.unwrap();
     assert_refused(chief.delete_tag(delete("tag_vip")).await, ErrorKind::Conflict, "TAG_BUILT_IN");
     assert_refused(chief.delete_tag(delete("tag_none")).await, ErrorKind::NotFound, "TAG_NOT_FOUND");
-    chief.delete_tag(delete(&made.id)).await.unwrap();
+    for _ in 0..2 {
+        chief.delete_tag(delete(&made.id)).await.unwrap(); // again: it is done
+    }
     assert_eq!(me.list_tags(wire::ListTagsRequest {}).await.unwrap().tags.len(), 6);
     let actions: Vec<_> = audited(world).await.into_iter().map(|(_, action, _)| action).collect();
-    assert_eq!(actions, ["tag.put", "tag.put", "tag.put", "tag.delete"]);
+    assert_eq!(actions, ["tag.put", "tag.put", "tag.put", "tag.put", "tag.delete", "tag.delete"]);
 }
 
 async fn a_session_has_tags(world: &World) {

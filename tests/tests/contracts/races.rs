@@ -6,7 +6,13 @@ use crate::{
     words::{answer, ask, lines, log},
     world::{Place, World},
 };
-use std::{env, sync::Arc};
+use std::{
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 use switchboard_domain::{BuiltinRole, ErrorKind, Failure, ServiceName};
 use switchboard_mesh::Mounted;
 use switchboard_proto::session::v1 as wire;
@@ -16,6 +22,8 @@ const RACES: usize = 100;
 /// Races that run at once: they do not know of each other.
 const LANES: usize = 4;
 const CALLERS: u32 = 16;
+/// From so many on both sides win some.
+const ENOUGH: usize = 50;
 
 fn races() -> usize {
     env::var("SWITCHBOARD_RACES").map_or(RACES, |text| text.parse().expect("SWITCHBOARD_RACES is a number"))
@@ -93,12 +101,14 @@ async fn one_winner(world: &World, name: &str, callers: &[Hand]) {
 }
 
 /// A worker ends its turn while a supervisor takes the session from the bot, and again.
+#[expect(clippy::print_stdout, reason = "the figures are what the test is for")]
 async fn answers(world: &World) {
     let replicas = replicas(world).await;
     let boss = hand_at(world, &replicas[0], 1, BuiltinRole::Supervisor);
     let worker = world.line_to(&replicas[1], ServiceName::ChatGateway, world.worker().principal());
+    let answered = AtomicUsize::new(0);
     let lanes = (0..LANES).map(|lane| {
-        let (boss, worker) = (&boss, &worker);
+        let (boss, worker, answered) = (&boss, &worker, &answered);
         async move {
             for race in (lane..races()).step_by(LANES) {
                 let name = format!("race-{race}");
@@ -121,14 +131,21 @@ async fn answers(world: &World) {
                 other.spawn(ending);
                 let _taken = taking.await;
                 let ended = other.join_next().await.unwrap().unwrap();
-                silent_after_taking(world, &name, ended.state()).await;
+                if silent_after_taking(world, &name, ended.state()).await {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
             }
         }
     });
     futures::future::join_all(lanes).await;
+    let (answered, races) = (answered.into_inner(), races());
+    println!("{races} races: {answered} answers came before the take-over, {} after it", races - answered);
+    let both = answered > 0 && answered < races;
+    assert!(both || races < ENOUGH, "only one order was seen: {answered} of {races} answers came first");
 }
 
-async fn silent_after_taking(world: &World, name: &str, state: wire::TurnState) {
+/// Whether the answer came first.
+async fn silent_after_taking(world: &World, name: &str, state: wire::TurnState) -> bool {
     let log = log(world, name).await;
     let said = lines(&log);
     let taken = said.iter().position(|line| line == "bot_active -> manual_live ()").expect("it was taken");
@@ -137,4 +154,5 @@ async fn silent_after_taking(world: &World, name: &str, state: wire::TurnState) 
     let expected = if answered { wire::TurnState::Done } else { wire::TurnState::HandedOver };
     assert_eq!(state, expected, "{name}: {said:?}");
     assert_eq!(crate::words::session(world, name).await.agent, Some(agent(1)), "{name}");
+    answered
 }

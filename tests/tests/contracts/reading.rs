@@ -1,14 +1,12 @@
-//! `Get`, `ListEntries`, `List`: every page once, nothing twice, for those who may.
+//! `Get`, `ListEntries`: every page once, nothing twice, for those who may.
 
 use crate::{
-    words::{
-        ask, assert_gapless, assert_refused, chat, escalate, keyed, lines, log, message, session, status,
-    },
+    words::{ask, assert_refused, chat, keyed, lines, log, message},
     world::{Line, World},
 };
 use futures::{StreamExt as _, stream};
 use std::collections::BTreeSet;
-use switchboard_domain::{BuiltinRole, ErrorKind, ServiceName, Status};
+use switchboard_domain::{BuiltinRole, ErrorKind, ServiceName};
 use switchboard_proto::session::v1 as wire;
 
 crate::on_both_engines!(
@@ -17,9 +15,6 @@ crate::on_both_engines!(
     a_restart_keeps_everything,
     pages_cover_a_long_log_without_gap_or_overlap,
     nonsense_is_refused,
-    every_session_is_listed_once_although_all_have_the_same_time,
-    sessions_are_listed_by_their_last_change,
-    who_may_list_sessions,
 );
 
 /// Lets a session's customer say `count` things at once, behind a running turn.
@@ -167,88 +162,4 @@ async fn nonsense_is_refused(world: &World) {
     assert_refused(both, ErrorKind::Invalid, "MALFORMED_MESSAGE");
     let unknown = wire::ListEntriesRequest { session: "t".into(), ..page(None, None, 1, false) };
     assert_refused(world.worker().list_entries(unknown).await, ErrorKind::NotFound, "SESSION_NOT_FOUND");
-    for token in ["x", "1", "1.", "a.b", "1.a b"] {
-        let request = wire::ListRequest { page_token: token.into(), ..Default::default() };
-        assert_refused(
-            world.staff(BuiltinRole::Agent).list(request).await,
-            ErrorKind::Invalid,
-            "MALFORMED_MESSAGE",
-        );
-    }
-    let status = wire::ListRequest { status: Some(99), ..Default::default() };
-    assert_refused(
-        world.staff(BuiltinRole::Agent).list(status).await,
-        ErrorKind::Invalid,
-        "MALFORMED_MESSAGE",
-    );
-}
-
-/// All pages of the list.
-async fn listed(world: &World, status: Option<wire::Status>, limit: u32) -> Vec<wire::Session> {
-    let mut all = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let request = wire::ListRequest { status: status.map(Into::into), limit, page_token };
-        let page = world.staff(BuiltinRole::Agent).list(request).await.unwrap();
-        assert!(page.sessions.len() <= 200);
-        all.extend(page.sessions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return all;
-        }
-    }
-}
-
-async fn every_session_is_listed_once_although_all_have_the_same_time(world: &World) {
-    let names: Vec<String> =
-        (0..250).map(|n| format!("{}{n}", ["a.", "a-", "A_", "b:", "B"][n % 5])).collect();
-    let opening = names.iter().map(|name| {
-        let request = wire::OpenRequest { session: name.clone(), ..Default::default() };
-        let line = world.anonymous();
-        async move { line.open(request).await.unwrap() }
-    });
-    let opening: Vec<futures::future::BoxFuture<'_, _>> = opening.map(|open| Box::pin(open) as _).collect();
-    stream::iter(opening).buffer_unordered(32).collect::<Vec<_>>().await;
-    for name in names.iter().step_by(10) {
-        world.visitor(name).escalate(escalate(name, None)).await.unwrap();
-    }
-    let named = |sessions: &[wire::Session]| sessions.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
-    let mut expected = names.clone();
-    expected.sort();
-    let whole = listed(world, None, 200).await;
-    // 49 does not divide the list; 0 is a page of the usual size, 50, which does.
-    for limit in [49, 0] {
-        let found = named(&listed(world, None, limit).await);
-        assert_eq!(found, named(&whole), "the same order whatever the page, limit {limit}");
-        let mut sorted = found;
-        sorted.sort();
-        assert_eq!(sorted, expected, "limit {limit}");
-    }
-    let waiting = listed(world, Some(wire::Status::PendingManual), 7).await;
-    assert!(waiting.iter().all(|session| status(session) == Status::PendingManual));
-    assert_eq!(waiting.len(), 25);
-    assert_eq!(listed(world, Some(wire::Status::BotActive), 100).await.len(), 225);
-    assert_eq!(listed(world, Some(wire::Status::Closed), 100).await, []);
-}
-
-async fn sessions_are_listed_by_their_last_change(world: &World) {
-    for name in ["a", "b", "c"] {
-        world.clock.advance(std::time::Duration::from_secs(1));
-        ask(world, name, "hello").await;
-    }
-    world.clock.advance(std::time::Duration::from_secs(1));
-    world.visitor("a").say(chat("a", "again")).await.unwrap();
-    let listed = listed(world, None, 2).await;
-    assert_eq!(listed.iter().map(|session| session.name.as_str()).collect::<Vec<_>>(), ["a", "c", "b"]);
-    assert_eq!(listed[0], session(world, "a").await, "sessions as they stand");
-    assert_gapless(&log(world, "a").await, 1);
-}
-
-async fn who_may_list_sessions(world: &World) {
-    let request = wire::ListRequest::default();
-    assert!(world.staff(BuiltinRole::Supervisor).list(request.clone()).await.is_ok());
-    let visitor = world.visitor("s").list(request.clone()).await;
-    assert_refused(visitor, ErrorKind::Forbidden, "PERMISSION_REQUIRED");
-    let nobody = world.anonymous().list(request).await;
-    assert_refused(nobody, ErrorKind::Unauthenticated, "TOKEN_REQUIRED");
 }

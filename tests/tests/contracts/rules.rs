@@ -1,22 +1,14 @@
-//! The regulator's rules as documents: drafts, publishing, the shadow, records, and what a draft would have done.
+//! The regulator's rules as documents: drafts, publishing, the shadow, records. What a draft would have done: `past.rs`.
 
-use crate::{
-    words::{answer, ask, assert_refused, chat, escalate, exchange, manual},
-    world::World,
-};
+use crate::{words::assert_refused, world::World};
 use futures::future::join_all;
-use std::time::Duration;
 use switchboard_domain::{BuiltinRole, ErrorKind, Failure, Principal, ServiceName};
 use switchboard_mesh::{Channel, Mounted, status::from_status};
 use switchboard_proto::{
     audit::v1::{self as audit, audit_service_client::AuditServiceClient},
-    common::v1::Escalation,
     regulator::v1::{
         self as wire, Phase, VersionState, regulator_service_client::RegulatorServiceClient,
         what_if_request::Candidate, what_if_response::Event,
-    },
-    session::v1::{
-        self as session, ScanEpisodesRequest, Transcript, archive_service_client::ArchiveServiceClient,
     },
 };
 use switchboard_tests::patience::eventually;
@@ -28,17 +20,17 @@ crate::on_both_engines!(
     of_many_who_publish_one_wins,
     replicas_begin_with_one_version_and_learn_of_the_next,
     decisions_are_recorded,
+    decisions_are_found,
     the_shadow_decides_beside_the_rules,
     every_command_is_in_the_audit_log,
-    a_past_is_cut_into_what_the_bot_answered,
-    the_past_is_read_in_pages_and_by_the_regulator_only,
-    a_draft_is_tried_on_the_past,
 );
 
-const REFUNDS: &str = "# refunds are for humans\nrules:\n  keyword:\n    phrases: [退款, refund]\n";
+/// A document that makes refunds a matter for humans.
+pub(crate) const REFUNDS: &str =
+    "# refunds are for humans\nrules:\n  keyword:\n    phrases: [退款, refund]\n";
 
 /// A regulator at work on the world's data.
-async fn regulator(world: &World) -> Mounted {
+pub(crate) async fn regulator(world: &World) -> Mounted {
     let build = |config, deps| Box::pin(switchboard_regulator::build(config, deps)) as _;
     let server = world.part(ServiceName::Regulator, build).await;
     for task in server.tasks {
@@ -48,10 +40,10 @@ async fn regulator(world: &World) -> Mounted {
 }
 
 /// Somebody at the edge who talks to a regulator.
-struct Desk<'w> {
-    world: &'w World,
-    at: &'w Mounted,
-    role: BuiltinRole,
+pub(crate) struct Desk<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) at: &'w Mounted,
+    pub(crate) role: BuiltinRole,
 }
 
 macro_rules! calls {
@@ -84,7 +76,7 @@ calls! {
 }
 
 impl<'w> Desk<'w> {
-    fn of(world: &'w World, at: &'w Mounted) -> Self {
+    pub(crate) fn of(world: &'w World, at: &'w Mounted) -> Self {
         Self { world, at, role: BuiltinRole::Supervisor }
     }
 
@@ -92,7 +84,7 @@ impl<'w> Desk<'w> {
         self.world.channel(ServiceName::Gateway, self.at)
     }
 
-    async fn draft(&self, document: &str) -> i64 {
+    pub(crate) async fn draft(&self, document: &str) -> i64 {
         let draft = wire::PutDraftRequest { document: document.into(), note: "try".into() };
         self.put_draft(draft).await.unwrap().version.unwrap().ordinal
     }
@@ -126,7 +118,7 @@ impl<'w> Desk<'w> {
         self.list_decisions(request).await.unwrap().decisions
     }
 
-    async fn report(&self, request: wire::WhatIfRequest) -> Result<String, Failure> {
+    pub(crate) async fn report(&self, request: wire::WhatIfRequest) -> Result<String, Failure> {
         let mut stream = self.what_if(request).await?;
         let mut report = String::new();
         while let Some(answer) = stream.message().await.map_err(|status| from_status(&status))? {
@@ -309,6 +301,39 @@ async fn decisions_are_recorded(world: &World) {
     assert_refused(desk.list_decisions(odd).await, ErrorKind::Invalid, "MALFORMED_MESSAGE");
 }
 
+/// By rule, by version, by time.
+async fn decisions_are_found(world: &World) {
+    let mounted = regulator(world).await;
+    let desk = Desk::of(world, &mounted);
+    for text in ["转人工", "你好", "你好", "有没有人"] {
+        desk.decide(text).await;
+    }
+    let all = wire::ListDecisionsRequest::default();
+    let recorded = async || (desk.decisions(all.clone()).await.len() == 4).then_some(());
+    eventually("four decisions are recorded", recorded).await;
+    let version = desk.rules().await.version;
+    let hello = wire::ListDecisionsRequest { session: "session of 你好".into(), ..all.clone() };
+    let hello = desk.decisions(hello).await;
+    let find = async |request: wire::ListDecisionsRequest| {
+        desk.decisions(request).await.into_iter().map(|made| made.rule).collect::<Vec<_>>()
+    };
+    let by_rule = |rule: &str| wire::ListDecisionsRequest { rule: rule.into(), ..all.clone() };
+    assert_eq!(find(by_rule("keyword")).await, ["keyword"]);
+    assert_eq!(find(by_rule("vip")).await, [""; 0]);
+    let by_version =
+        |version: &str| wire::ListDecisionsRequest { rules_version: version.into(), ..all.clone() };
+    assert_eq!((find(by_version(&version)).await.len(), find(by_version("v9-no")).await.len()), (4, 0));
+    let at = hello[0].at_ms;
+    let span = |since_ms, until_ms| wire::ListDecisionsRequest {
+        session: "session of 你好".into(),
+        since_ms,
+        until_ms,
+        ..all.clone()
+    };
+    assert!(!find(span(at, at + 1)).await.is_empty());
+    assert_eq!((find(span(at + 1, 0)).await.len(), find(span(0, hello[1].at_ms)).await.len()), (0, 0));
+}
+
 async fn the_shadow_decides_beside_the_rules(world: &World) {
     let mounted = regulator(world).await;
     let desk = Desk::of(world, &mounted);
@@ -374,160 +399,4 @@ async fn every_command_is_in_the_audit_log(world: &World) {
     let verify = audit::VerifyRequest::default();
     let found = world.acting(admin, client.verify(verify)).await.unwrap().into_inner();
     assert_eq!((found.broken_seq, found.head_seq), (None, 5));
-}
-
-/// What a rule found, for the end of a turn.
-fn found(rule: &str) -> Escalation {
-    Escalation { reason: "keyword".into(), severity: "high".into(), rule: rule.into(), ..Default::default() }
-}
-
-/// A turn that ends with a hand-over.
-async fn hand_over(world: &World, name: &str, question: &str) {
-    let turn = ask(world, name, question).await;
-    let finish = session::FinishTurnRequest {
-        state: session::TurnState::HandedOver.into(),
-        escalation: Some(found("keyword")),
-        ..answer(&turn, "")
-    };
-    world.worker().finish_turn(finish).await.unwrap();
-}
-
-async fn scan(world: &World, at: &Mounted, request: ScanEpisodesRequest) -> Vec<Transcript> {
-    let channel = world.channel(ServiceName::Regulator, at);
-    let call = async move { ArchiveServiceClient::new(channel).scan_episodes(request).await };
-    let regulator = Principal::Service(ServiceName::Regulator);
-    let mut stream = world.acting(regulator, call).await.unwrap().into_inner();
-    let mut transcripts = Vec::new();
-    while let Some(transcript) = stream.message().await.unwrap() {
-        transcripts.push(transcript);
-    }
-    transcripts
-}
-
-async fn a_past_is_cut_into_what_the_bot_answered(world: &World) {
-    let at = world.replica(&[]).await;
-    let line = world.visitor("s");
-    exchange(world, "s", "one", "first answer").await;
-    let turn = ask(world, "s", "two").await;
-    line.say(chat("s", "three, while two is answered")).await.unwrap();
-    world.worker().finish_turn(answer(&turn, "second answer")).await.unwrap();
-    world.worker().begin_turn(crate::words::begin("s")).await.unwrap();
-    line.escalate(escalate("s", None)).await.unwrap();
-    line.say(manual("s", "to a human")).await.unwrap();
-    hand_over(world, "other", "转人工").await;
-
-    let transcripts = scan(world, &at, ScanEpisodesRequest::default()).await;
-    let of = |name: &str| transcripts.iter().find(|transcript| transcript.session == name).unwrap();
-    let lines = |transcript: &Transcript| -> Vec<Vec<(String, u32)>> {
-        let episodes = transcript.episodes.iter();
-        episodes
-            .map(|episode| episode.lines.iter().map(|line| (line.text.clone(), line.turn)).collect())
-            .collect()
-    };
-    let expected = [
-        ("one", 1),
-        ("first answer", 1),
-        ("two", 2),
-        ("three, while two is answered", 3),
-        ("second answer", 2),
-    ];
-    assert_eq!(lines(of("s")), [expected.map(|(text, turn)| (text.to_owned(), turn))]);
-    assert_eq!(of("s").episodes[0].ended_by, "manual");
-    assert_eq!(lines(of("other")), [[("转人工".to_owned(), 1)]]);
-    assert_eq!(of("other").episodes[0].ended_by, "keyword");
-    assert!(of("other").episodes[0].lines[0].turn_at_ms > 0 && !of("other").cut);
-}
-
-async fn the_past_is_read_in_pages_and_by_the_regulator_only(world: &World) {
-    let at = world.replica(&[]).await;
-    let mut names = Vec::new();
-    for n in 0..105 {
-        let name = format!("s{n:03}");
-        ask(world, &name, "hello").await;
-        names.push(name);
-        if n % 20 == 0 {
-            world.clock.advance(Duration::from_secs(1)); // some share their moment, some do not
-        }
-    }
-    let all = scan(world, &at, ScanEpisodesRequest::default()).await;
-    let mut seen: Vec<String> = all.iter().map(|transcript| transcript.session.clone()).collect();
-    let times: Vec<i64> = all.iter().map(|transcript| transcript.updated_at_ms).collect();
-    assert!(times.is_sorted_by(|one, next| one >= next), "newest first");
-    seen.sort();
-    assert_eq!(seen, names);
-    let middle = times[50];
-    let since = ScanEpisodesRequest { since_ms: middle, ..Default::default() };
-    let until = ScanEpisodesRequest { until_ms: middle, ..Default::default() };
-    let (since, until) = (scan(world, &at, since).await.len(), scan(world, &at, until).await.len());
-    assert!(since + until == 105 && since > 0 && until > 0, "{since} {until}");
-    let few = ScanEpisodesRequest { limit: 7, ..Default::default() };
-    assert_eq!(scan(world, &at, few).await.len(), 7);
-
-    for (from, principal) in [
-        (ServiceName::Gateway, world.staff(BuiltinRole::Admin).principal()),
-        (ServiceName::ChatGateway, Principal::Service(ServiceName::ChatGateway)),
-        (ServiceName::Regulator, world.staff(BuiltinRole::Admin).principal()),
-    ] {
-        let channel = world.channel(from, &at);
-        let call = async move {
-            ArchiveServiceClient::new(channel).scan_episodes(ScanEpisodesRequest::default()).await
-        };
-        let refused = world.acting(principal, call).await.map(drop).map_err(|status| from_status(&status));
-        assert_eq!(refused.unwrap_err().kind, ErrorKind::Forbidden);
-    }
-}
-
-async fn a_draft_is_tried_on_the_past(world: &World) {
-    let mounted = regulator(world).await;
-    let desk = Desk::of(world, &mounted);
-    exchange(world, "new", "我要退款", "好的").await;
-    exchange(world, "nothing", "你好", "您好").await;
-    hand_over(world, "gone", "转人工").await;
-    exchange(world, "asked", "你好", "您好").await;
-    world.visitor("asked").escalate(escalate("asked", None)).await.unwrap();
-    world.clock.advance(Duration::from_mins(1));
-
-    let draft = desk.draft(REFUNDS).await;
-    let try_out = |candidate| wire::WhatIfRequest {
-        candidate: Some(candidate),
-        since_ms: 1,
-        agents: 2,
-        ..Default::default()
-    };
-    let first = desk.report(try_out(Candidate::Ordinal(draft))).await.unwrap();
-    let again = desk.report(try_out(Candidate::Ordinal(draft))).await.unwrap();
-    assert_eq!(first, again, "bit for bit");
-    let report: serde_json::Value = serde_json::from_str(&first).unwrap();
-    assert_eq!(report["sessions"], 4);
-    assert_eq!(report["escalated"], serde_json::json!({ "base": 1, "draft": 1, "on_record": 2 }));
-    let case = &report["newly_escalated"]["cases"][0];
-    assert_eq!(
-        (case["session"].as_str(), case["draft"]["excerpt"].as_str()),
-        (Some("new"), Some("我要退款"))
-    );
-    assert_eq!(case["draft"]["evidence"], serde_json::json!(["退款"]));
-    assert_eq!(report["no_longer_escalated"]["cases"][0]["session"], "gone");
-    assert_eq!((&report["queue"]["agents"], &report["queue"]["draft"]["arrivals"]), (&2.into(), &2.into()));
-
-    // A document that nobody kept is as good.
-    let unkept = desk.report(try_out(Candidate::Document(REFUNDS.into()))).await.unwrap();
-    let unkept: serde_json::Value = serde_json::from_str(&unkept).unwrap();
-    assert_eq!(unkept["newly_escalated"], report["newly_escalated"]);
-    assert!(unkept["draft"]["version"].as_str().unwrap().starts_with("draft-"));
-    let back = wire::WhatIfRequest { base: draft, ..try_out(Candidate::Ordinal(1)) };
-    let back: serde_json::Value = serde_json::from_str(&desk.report(back).await.unwrap()).unwrap();
-    assert_eq!(back["no_longer_escalated"]["cases"][0]["session"], "new");
-
-    for nonsense in [
-        wire::WhatIfRequest { since_ms: 0, ..try_out(Candidate::Ordinal(draft)) },
-        wire::WhatIfRequest { candidate: None, ..try_out(Candidate::Ordinal(draft)) },
-    ] {
-        assert_refused(desk.report(nonsense).await, ErrorKind::Invalid, "MALFORMED_MESSAGE");
-    }
-    let agent = Desk { role: BuiltinRole::Agent, ..Desk::of(world, &mounted) };
-    assert_refused(
-        agent.report(try_out(Candidate::Ordinal(draft))).await,
-        ErrorKind::Forbidden,
-        "PERMISSION_REQUIRED",
-    );
 }

@@ -18,6 +18,7 @@ crate::on_both_engines!(
     an_offer_ends_with_what_it_offers,
     a_supervisor_gives_at_once,
     handing_over_and_answering_are_repeatable,
+    old_offers_are_forgotten,
 );
 
 async fn offered(me: &Hand, session: &str, to: u32) -> wire::Offer {
@@ -126,12 +127,23 @@ async fn what_cannot_be_handed_over(world: &World) {
     roster(world, 2).await;
     enrol(world, 3, "offline", START + 60_000).await;
     enrol(world, 4, "online", START).await;
+    // A colleague without the permission to serve: asked or given, he could do nothing with it.
+    let replica = world.replica(&[("session.routing.auto_assign", "false")]).await;
+    let clerk = wire::RosterLine { serves: false, ..crate::floor::roster_line(5) };
+    crate::floor::enrol(world, &replica, vec![clerk]).await;
     let me = owned(world, "s", 1).await;
     let asking = |to: u32| me.transfer(me.handing("s", to));
     assert_refused(asking(1).await, ErrorKind::Invalid, "SAME_AGENT");
     assert_refused(asking(9).await, ErrorKind::NotFound, "UNKNOWN_AGENT");
     assert_refused(asking(3).await, ErrorKind::Conflict, "AGENT_OFFLINE");
     assert_refused(asking(4).await, ErrorKind::Conflict, "AGENT_OFFLINE");
+    assert_refused(asking(5).await, ErrorKind::Conflict, "AGENT_CANNOT_SERVE");
+    let chief = boss(world, 7);
+    let given = wire::TransferRequest { immediate: true, ..chief.handing("s", 5) };
+    assert_refused(chief.transfer(given).await, ErrorKind::Conflict, "AGENT_CANNOT_SERVE");
+    // However his name is written.
+    let shouting = wire::TransferRequest { to: " USER5".into(), ..me.handing("s", 5) };
+    assert_refused(me.transfer(shouting).await, ErrorKind::Conflict, "AGENT_CANNOT_SERVE");
     let blank = wire::TransferRequest { reason: " \t".into(), ..me.handing("s", 2) };
     assert_refused(me.transfer(blank).await, ErrorKind::Invalid, "REASON_REQUIRED");
     for long in [
@@ -245,4 +257,23 @@ async fn handing_over_and_answering_are_repeatable(world: &World) {
     assert_eq!(log(world, "s").await.len(), length);
     let late = me.transfer(handing).await.unwrap();
     assert_eq!(late.offer.unwrap().state(), wire::OfferState::Accepted, "the offer as it stands now");
+}
+
+async fn old_offers_are_forgotten(world: &World) {
+    for n in 1..=3 {
+        enrol(world, n, "online", START + 10 * 3_600_000).await;
+    }
+    let (me, other) = (owned(world, "s", 1).await, hand(world, 2));
+    let first = offered(&me, "s", 2).await;
+    other.answer_offer(other.answering(&first.id, false)).await.unwrap();
+    world.clock.advance(Duration::from_hours(2));
+    let young = offered(&me, "s", 3).await;
+    let settings = [("session.cleanup_interval", "1ms"), ("session.offer_retention", "1h")];
+    world.replica(&settings).await;
+    let asked = || wire::ListOffersRequest { session: Some("s".into()), limit: 0 };
+    switchboard_tests::patience::eventually("the old offer is deleted", async || {
+        let kept = me.list_offers(asked()).await.unwrap().offers;
+        (kept == std::slice::from_ref(&young)).then_some(())
+    })
+    .await;
 }

@@ -69,6 +69,7 @@ pub(crate) fn answer(turn: &wire::Turn, text: &str) -> wire::FinishTurnRequest {
         conversation: None,
         escalation: None,
         notice: 0,
+        degraded: false,
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) const START: i64 = 1_770_000_000_000;
 
 /// Patient enough for a slow machine. Nothing looks into the database by itself: whoever waits must be woken.
 /// Little is kept in memory, so that listeners fall behind it.
-const PATIENT: [(&str, &str); 14] = [
+const PATIENT: [(&str, &str); 15] = [
     ("database.acquire_timeout", "60s"),
     ("database.statement_timeout", "60s"),
     ("database.lock_timeout", "60s"),
@@ -32,6 +32,8 @@ const PATIENT: [(&str, &str); 14] = [
     ("session.poll_interval", "10m"),
     ("session.subscriber_queue", "2"),
     ("session.live_tail", "4"),
+    // Time leaps, and agent-auth says nothing meanwhile.
+    ("session.routing.roster_stale_after", "1000days"),
     // Somebody works at any time, unless a test says otherwise.
     ("hours.shift_start", "00:00"),
     ("hours.shift_end", "24:00"),
@@ -134,7 +136,7 @@ impl World {
 
     /// The way from one part to a service of this world.
     pub(crate) fn channel(&self, from: ServiceName, to: &Mounted) -> Channel {
-        loopback(from, &self.seed().node(&[]).mesh, to.guarded.clone())
+        loopback(from, self.seed().node(&[]).mesh.call_timeout, to.guarded.clone())
     }
 
     /// Runs `work` on somebody's behalf.
@@ -211,7 +213,15 @@ impl Seed<'_> {
         let clock = Arc::clone(self.clock) as Arc<dyn Clock>;
         let rng = Arc::clone(self.rng) as Arc<dyn Rng>;
         let node = Arc::new(self.node(settings));
-        let deps = Deps { name, clock, rng, peers, tasks: self.life.clone(), node };
+        let deps = Deps {
+            name,
+            clock,
+            rng,
+            coord: switchboard_coord::Coord::alone(),
+            peers,
+            tasks: self.life.clone(),
+            node,
+        };
         build(self.extract(settings), deps).await.unwrap()
     }
 
@@ -261,7 +271,6 @@ calls! {
     cancel_wait: CancelWaitRequest => CommandResponse;
     set_conversation: SetConversationRequest => CommandResponse;
     get: GetRequest => GetResponse;
-    list: ListRequest => ListResponse;
     list_entries: ListEntriesRequest => ListEntriesResponse;
     lease_events: LeaseEventsRequest => LeaseEventsResponse;
     ack_events: AckEventsRequest => AckEventsResponse;

@@ -89,6 +89,24 @@ async fn told(world: World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_recipient_does_not_keep_a_mail_from_the_others() {
+    let world = World::sqlite().await;
+    let unknown = vec!["team@larkway.example".to_owned()];
+    let smtp = FakeSmtp::start(Options { unknown, ..Options::default() }).await;
+    let notifier = world.mailing(&smtp, &[("mail.confirm_to_customer", "false")]).await;
+    world.ask_out_of_hours("alice", "hello", Profile::default()).await;
+    let mails = smtp.wait_for(1).await;
+    assert_eq!(mails[0].to, ["boss@larkway.example"]);
+    let settled = notifier.settled(1).await;
+    assert_eq!(settled[0].state(), DeliveryState::Done);
+    let told = settled[0].last_error.as_deref();
+    assert_eq!(told, Some("recipient 1 of 2 was refused: the mail server answered 550"));
+    assert_eq!(smtp.accepted().len(), 1);
+    notifier.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_without_an_address_is_not_written_to() {
     let world = World::sqlite().await;
     let smtp = FakeSmtp::start(Options::default()).await;
@@ -117,7 +135,9 @@ const QUICK: [(&str, &str); 3] =
 async fn arrives(fault: SmtpFault, copies: usize, code: Option<u32>) {
     let world = World::sqlite().await;
     let smtp = FakeSmtp::start(Options::default()).await;
-    smtp.fault.set_times(fault, 1);
+    // After a refusal for good each of the two recipients is tried by himself, in the same attempt.
+    let times = if code.is_some_and(|code| code >= 500) { 3 } else { 1 };
+    smtp.fault.set_times(fault, times);
     let notifier = world.mailing(&smtp, &QUICK).await;
     world.many_ask(1).await;
     let settled = notifier.settled(1).await;
@@ -189,7 +209,7 @@ async fn a_refused_mail_is_given_up_and_can_be_redriven() {
 /// A mail server with a login, and a notifier that protects the connection as told.
 async fn protected(world: &World, server: SmtpTls, ours: &str, trusted: bool) -> (FakeSmtp, Notifier) {
     let login = Some(("shop".to_owned(), "secret".to_owned()));
-    let smtp = FakeSmtp::start(Options { tls: server, login }).await;
+    let smtp = FakeSmtp::start(Options { tls: server, login, ..Options::default() }).await;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(smtp.root_pem().as_bytes()).unwrap();
     let path = file.path().display().to_string();

@@ -4,6 +4,7 @@
 
 mod crash;
 mod mails;
+mod poison;
 mod reading;
 mod staff;
 mod webhooks;

@@ -72,6 +72,35 @@ async fn called(world: World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_secret_that_the_receiver_knows_outlives_rotations_whose_answers_were_lost() {
+    let world = World::sqlite().await;
+    let hook = FakeWebhook::start().await;
+    let notifier = world.notifier(&INSIDE).await;
+    let (id, known) = notifier.endpoint(&hook.url("/hook"), &["ticket.*"]).await;
+    let rotate = || async {
+        notifier.rotate_endpoint_secret(RotateEndpointSecretRequest { endpoint: id.clone() }).await
+    };
+    rotate().await.unwrap(); // the answer is lost, and it is asked again
+    let again = rotate().await.unwrap();
+    assert_eq!(again.endpoint.unwrap().secrets.len(), 3);
+    test(&notifier, &id).await;
+    let call = hook.wait_for(1).await.remove(0);
+    let signatures: BTreeSet<&str> = call.headers["webhook-signature"].split(' ').collect();
+    assert_eq!(signatures.len(), 3);
+    for secret in [&known, &again.secret] {
+        assert!(signatures.contains(signature(secret, &call).as_str()), "{signatures:?}");
+    }
+    // They do not become more and more.
+    for _ in 0..3 {
+        let rotated = rotate().await.unwrap();
+        assert!(rotated.endpoint.unwrap().secrets.len() <= 4);
+    }
+    notifier.settled(1).await;
+    notifier.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_decide_what_follows() {
     let world = World::sqlite().await;
     let hook = FakeWebhook::start().await;

@@ -93,13 +93,13 @@ impl World {
         keys.extend(settings.iter().map(|(key, value)| (format!("notifier.{key}"), (*value).to_owned())));
         let mut peers = Directory::new(ServiceName::Notifier);
         let node: NodeConfig = extract(&keys);
-        let channel = loopback(ServiceName::Notifier, &node.mesh, self.session.guarded.clone());
+        let channel = loopback(ServiceName::Notifier, node.mesh.call_timeout, self.session.guarded.clone());
         peers.add(ServiceName::Session, losing(channel, &self.lost_acks)).unwrap();
         let life = Lifecycle::new();
         let deps = deps(ServiceName::Notifier, peers, &life, &keys);
         let server = switchboard_notifier::build(extract(&keys), deps).await.unwrap();
         let (mounted, tasks) = start(server, &life);
-        let channel = loopback(ServiceName::Gateway, &node.mesh, mounted.guarded.clone());
+        let channel = loopback(ServiceName::Gateway, node.mesh.call_timeout, mounted.guarded.clone());
         Notifier { client: NotifierServiceClient::new(channel.clone()), channel, life, tasks }
     }
 
@@ -121,7 +121,7 @@ impl World {
     /// A customer writes something and asks for a human, who is not there.
     pub(crate) async fn ask_out_of_hours(&self, session: &str, said: &str, profile: Profile) {
         let node: NodeConfig = extract(&self.place);
-        let channel = loopback(ServiceName::Gateway, &node.mesh, self.session.guarded.clone());
+        let channel = loopback(ServiceName::Gateway, node.mesh.call_timeout, self.session.guarded.clone());
         let mut client = SessionServiceClient::new(channel);
         let open = OpenRequest { session: session.into(), profile: Some(profile), idempotency: None };
         acting(Principal::Anonymous, client.open(open)).await.unwrap();
@@ -299,7 +299,7 @@ fn start(server: Server, life: &Lifecycle) -> (Mounted, Vec<JoinHandle<()>>) {
 fn deps(name: ServiceName, peers: Directory, life: &Lifecycle, keys: &Keys) -> Deps {
     let node = Arc::new(extract(keys));
     let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
-    Deps { name, clock, rng, peers, tasks: life.clone(), node }
+    Deps { name, clock, rng, coord: switchboard_coord::Coord::alone(), peers, tasks: life.clone(), node }
 }
 
 fn extract<C: Configured>(keys: &Keys) -> C {

@@ -2,6 +2,7 @@
 
 use crate::shared::fresh;
 use std::time::Duration;
+use switchboard_domain::ServiceName;
 use switchboard_tests::{
     client::{Detail, Visitor},
     clock::RealClock,
@@ -239,4 +240,42 @@ async fn a_provider_that_keeps_failing_is_left_alone(shape: Shape) {
     })
     .await;
     eventually("health tells", async || model().await.then_some(())).await;
+}
+
+/// In the mesh only: in one process the regulator lives as long as whoever asks it.
+#[test]
+fn without_the_regulator_doubt_goes_to_a_human() {
+    switchboard_tests::runtime::run(async {
+        let provider = FakeOpenAi::start(openai::Options::default()).await;
+        let settings = Settings::new("no-regulator").with_openai(&provider);
+        let world = World::start(Shape::Mesh, &settings).await;
+        let _evidence = world.evidence();
+        // The status afterwards, and whether the turn on record says that others decided.
+        let ask = async |text: &str| {
+            let customer = world.client().visitor(&fresh("alice"));
+            customer.chat(text).await.expect_ok();
+            let status: String = customer.read().await.read("/data/session/status");
+            let log = customer.log().await;
+            let end = log.iter().rfind(|entry| entry["type"] == "turn").unwrap();
+            (status, end["degraded"].as_bool().unwrap_or_default())
+        };
+        let told = |status: &str, degraded: bool| (status.to_owned(), degraded);
+        let doubtful = "很抱歉，这个我不太清楚";
+        provider.set_answer(Some(doubtful));
+        assert_eq!(
+            ask(QUESTION).await,
+            told("bot_active", false),
+            "one failure is not enough for the regulator"
+        );
+        world.kill_part(ServiceName::Regulator);
+        assert_eq!(ask(QUESTION).await, told("pending_manual", true));
+        assert_eq!(ask("我要转人工").await, told("pending_manual", true));
+        provider.set_answer(Some("可以跑 80 公里"));
+        assert_eq!(ask(KNOWN).await, told("bot_active", true));
+        world.start_part(ServiceName::Regulator).await;
+        eventually("the regulator decides again", async || {
+            (ask(KNOWN).await == told("bot_active", false)).then_some(())
+        })
+        .await;
+    });
 }

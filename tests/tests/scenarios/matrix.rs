@@ -1,6 +1,8 @@
 //! Who may call what, asked of the running mesh: every method of every proto for every kind of caller, over gRPC, and
 //! every route for every role, over HTTP. What is expected is read from the declarations, so a new method is in here.
 
+mod requests;
+
 use crate::shared::{fresh, shop};
 use http::uri::PathAndQuery;
 use serde_json::{Value, json};
@@ -111,7 +113,7 @@ fn every_method_for_every_kind_of_caller() {
     });
 }
 
-in_both_shapes!(every_route_for_every_role);
+in_both_shapes!(every_route_for_every_role, every_permission_alone_opens_its_routes);
 
 /// One route as the API description names it.
 struct Route {
@@ -119,6 +121,8 @@ struct Route {
     path: String,
     /// What it declares: `public`, `visitor`, or a permission.
     needs: Vec<String>,
+    /// What it is asked with; a body that somebody who may call it gets read.
+    body: Option<Value>,
 }
 
 fn routes(description: &Value) -> Vec<Route> {
@@ -128,7 +132,14 @@ fn routes(description: &Value) -> Vec<Route> {
             let declared = operation["x-permission"].as_str();
             let declared = declared.unwrap_or_else(|| panic!("{method} {path} declares nothing"));
             let needs = declared.split('|').map(str::to_owned).collect();
-            routes.push(Route { method: method.to_uppercase(), path: path.clone(), needs });
+            let method = method.to_uppercase();
+            let body = operation.get("requestBody").map(|_| {
+                let body = requests::body(&method, path.trim_start_matches("/api/v1"));
+                body.unwrap_or_else(|| {
+                    panic!("{method} {path} takes a body that matrix/requests.rs does not know")
+                })
+            });
+            routes.push(Route { method, path: path.clone(), needs, body });
         }
     }
     routes
@@ -137,9 +148,12 @@ fn routes(description: &Value) -> Vec<Route> {
 impl Route {
     /// The path with something that does not exist in each place, so that whoever is let in changes nothing.
     fn harmless(&self) -> String {
-        let parts =
-            self.path.split('/').map(|part| if part.starts_with('{') { "no-such-thing" } else { part });
-        parts.collect::<Vec<_>>().join("/")
+        let parts = self
+            .path
+            .split('/')
+            .map(|part| if part.starts_with('{') { requests::nothing(part) } else { part });
+        let path = parts.collect::<Vec<_>>().join("/");
+        path + requests::query(self.path.trim_start_matches("/api/v1"))
     }
 
     async fn call(&self, client: &Client, agent: Option<&Agent>) -> Answer {
@@ -147,10 +161,33 @@ impl Route {
             Some(agent) => agent.request(&self.method, &self.harmless()),
             None => client.request(&self.method, &self.harmless()),
         };
-        // A body of no sense: whoever is let in is told so.
-        let request = if self.method == "GET" { request } else { request.json(&json!([])) };
+        let request = match &self.body {
+            Some(body) => request.json(body),
+            None if self.method == "GET" => request,
+            None => request.json(&json!({})),
+        };
         Client::head(request).await
     }
+
+    /// Some routes end the login that calls them.
+    fn ends_the_login(&self) -> bool {
+        self.path.ends_with("/logout")
+    }
+
+    fn opens_with(&self, permissions: Permissions) -> bool {
+        self.needs.iter().any(|need| {
+            need == "public" || need.parse().is_ok_and(|need: Permission| permissions.contains(need))
+        })
+    }
+
+    fn tell(&self, who: &str, told: &Answer) -> String {
+        format!("{} {} for {who}: {} {}", self.method, self.path, told.status, told.text)
+    }
+}
+
+/// Whether the edge or the guard of a part turned somebody away for what he is; a part may refuse for other reasons.
+fn turned_away(told: &Answer) -> bool {
+    matches!(&*told.code(), "TOKEN_REQUIRED" | "CALLER_NOT_ALLOWED" | "PERMISSION_REQUIRED")
 }
 
 async fn every_route_for_every_role(shape: Shape) {
@@ -163,36 +200,56 @@ async fn every_route_for_every_role(shape: Shape) {
     for role in BuiltinRole::ALL {
         let agent = admin.hire(&fresh("role"), "角色", role.as_str()).await;
         for route in &routes {
-            // Some routes end the login that calls them.
-            let of_its_own = route.path.ends_with("/logout");
-            let guest = if of_its_own {
+            let guest = if route.ends_the_login() {
                 Some(admin.hire(&fresh("role"), "角色", role.as_str()).await)
             } else {
                 None
             };
             let told = route.call(&client, Some(guest.as_ref().unwrap_or(&agent))).await;
-            let open = route.needs.iter().any(|need| need == "public");
-            let may = open
-                || route
-                    .needs
-                    .iter()
-                    .any(|need| need.parse().is_ok_and(|need: Permission| role.permissions().contains(need)));
-            let refused = matches!(told.status, 401 | 403);
-            if refused == may {
-                wrong.push(format!(
-                    "{} {} for {role}: {} {}",
-                    route.method, route.path, told.status, told.text
-                ));
+            let is_wrong = if route.opens_with(role.permissions()) {
+                turned_away(&told)
+            } else {
+                !matches!(told.status, 401 | 403)
+            };
+            if is_wrong {
+                wrong.push(route.tell(role.as_str(), &told));
             }
         }
     }
     // Customers begin without a token: what a route for them alone answers is its own matter.
     for route in routes.iter().filter(|route| route.needs != ["visitor"]) {
         let told = route.call(&client, None).await;
-        let open = route.needs.iter().any(|need| need == "public");
-        if (told.status == 401) == open {
-            wrong.push(format!("{} {} for nobody: {} {}", route.method, route.path, told.status, told.text));
+        if (told.status == 401) == route.opens_with(Permissions::NONE) {
+            wrong.push(route.tell("nobody", &told));
         }
     }
     assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), routes.len() * 5);
+}
+
+/// A route that asks a part for more than it declares would turn away who has just the permission that it names.
+async fn every_permission_alone_opens_its_routes(shape: Shape) {
+    let shop = shop(shape).await;
+    let _evidence = shop.world.evidence();
+    let client = shop.world.client();
+    let admin = client.admin().await;
+    let routes = routes(&client.get("/api/v1/openapi.json").await.expect_ok().json());
+    let (mut asked, mut wrong) = (0, Vec::new());
+    for permission in Permission::ALL {
+        let mine = |route: &&Route| {
+            route.needs.iter().any(|need| need == permission.as_str()) && !route.ends_the_login()
+        };
+        let role = fresh("only");
+        let body = json!({ "permissions": [permission.as_str()], "description": "one permission" });
+        admin.put(&format!("/api/v1/roles/{role}"), &body).await.expect_ok();
+        let agent = admin.hire(&fresh("only"), "一项", &role).await;
+        for route in routes.iter().filter(mine) {
+            asked += 1;
+            let told = route.call(&client, Some(&agent)).await;
+            if turned_away(&told) {
+                wrong.push(route.tell(permission.as_str(), &told));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {asked}: {wrong:#?}", wrong.len());
+    assert!(asked > 100, "only {asked} routes were asked");
 }
